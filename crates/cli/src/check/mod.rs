@@ -1,0 +1,69 @@
+//! `tributary check`: every problem of a configuration and of what it points to, each with its mend.
+
+mod findings;
+mod remote;
+
+use std::env;
+
+use tributary_settings::{Settings, Sources};
+
+use crate::args::CheckArgs;
+use crate::error::{CliError, Result};
+use crate::output::Format;
+use crate::{convert, output};
+
+use findings::Findings;
+
+pub(crate) async fn run(args: CheckArgs) -> Result<()> {
+    let mut findings = Findings::default();
+    let mut sources = Sources::with_env(env::vars_os());
+    sources.file.clone_from(&args.config);
+    match Settings::load(&sources) {
+        Ok(settings) => {
+            findings.good("configuration", "can be read");
+            for warning in &settings.warnings {
+                findings.warning("configuration", warning);
+            }
+            local(&settings, &mut findings);
+            if !args.offline {
+                remote::check(&settings, &mut findings).await?;
+            }
+        }
+        Err(problems) => {
+            for problem in problems.iter() {
+                findings.problem("configuration", problem, "");
+            }
+        }
+    }
+    match args.output.output {
+        Format::Json => output::json(&findings.document())?,
+        Format::Text => findings.print()?,
+    }
+    match findings.problems() {
+        0 => Ok(()),
+        1 => Err(CliError::user("1 problem was found")),
+        more => Err(CliError::user(format!("{more} problems were found"))),
+    }
+}
+
+/// What can be said without asking anybody.
+fn local(settings: &Settings, findings: &mut Findings) {
+    let registry = tributary_connectors::registry();
+    let known = registry.service_types().join(", ");
+    for unknown in convert::unknown_types(settings, &registry) {
+        findings.problem(
+            "configuration",
+            format!("a source of type '{unknown}' is not built in"),
+            &format!("use one of {known}"),
+        );
+    }
+    if let Some(file) = &settings.elasticsearch.ca_certs
+        && let Err(error) = std::fs::read(file)
+    {
+        findings.problem(
+            "configuration",
+            format!("elasticsearch.ca_certs '{}' cannot be read: {error}", file.display()),
+            "name a PEM file that you may read",
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! What has to be asked: the engine of record, the connectors' documents, the sources.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use tributary_client::{Client, ClientError, ConnectorSelector, RetryPolicy, Versioned};
+use tributary_protocol::{Connector, ConnectorId};
+use tributary_sdk::{Context, Env, Registry};
+use tributary_settings::Settings;
+
+use super::findings::Findings;
+use crate::error::Result;
+use crate::{convert, target};
+
+/// Time for the engine of record to answer, and for one source to connect and answer.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+pub(super) async fn check(settings: &Settings, findings: &mut Findings) -> Result<()> {
+    if settings.embedded() && TcpListener::bind(settings.tributary.node.listen).is_ok() {
+        findings.good("embedded node", format!("{} is free", settings.tributary.node.listen));
+        data_folder(settings, findings);
+        findings
+            .warning("connectors", "the embedded node does not run, so its connectors were not looked at");
+        return Ok(());
+    }
+    let mut options = convert::client_options(&settings.elasticsearch);
+    options.retry = RetryPolicy::NEVER;
+    options.request_timeout = options.request_timeout.min(PATIENCE);
+    let hosts = settings.elasticsearch.hosts.join(", ");
+    let client = match Client::new(options) {
+        Ok(client) => client,
+        Err(error) => {
+            problem(findings, &hosts, &error);
+            return Ok(());
+        }
+    };
+    match client.probe().await {
+        Err(error) => problem(findings, &hosts, &error),
+        Ok(server) => {
+            findings.good(&hosts, format!("answers, version {}", server.version));
+            for warning in server.warnings() {
+                findings.warning(&hosts, warning);
+            }
+            connectors(settings, &client, findings).await;
+        }
+    }
+    Ok(())
+}
+
+fn problem(findings: &mut Findings, what: &str, error: &ClientError) {
+    findings.problem(what, error, error.hint().unwrap_or("see the server's log"));
+}
+
+/// The data folder must be one that can be written; the folders above it are made.
+fn data_folder(settings: &Settings, findings: &mut Findings) {
+    let data = &settings.tributary.data_dir;
+    let existing = data.ancestors().find(|folder| folder.exists());
+    let existing = existing.unwrap_or_else(|| std::path::Path::new("."));
+    let writable = rustix::fs::access(existing, rustix::fs::Access::WRITE_OK).is_ok();
+    if existing.is_dir() && writable {
+        findings.good("data folder", format!("'{}' can be written", data.display()));
+    } else {
+        findings.problem(
+            "data folder",
+            format!("'{}' cannot be written", data.display()),
+            "give write access, or name another folder in tributary.data_dir",
+        );
+    }
+}
+
+async fn connectors(settings: &Settings, client: &Client, findings: &mut Findings) {
+    let listed: Vec<ConnectorId> =
+        settings.connectors.iter().map(|entry| ConnectorId::from(entry.connector_id.clone())).collect();
+    let types = settings.service.service_types.clone();
+    let all = listed.is_empty() && types.is_empty();
+    let selector =
+        ConnectorSelector { ids: listed.clone(), service_types: types, all, include_deleted: false };
+    let found = match client.connectors(&selector).await {
+        Ok(found) => found,
+        Err(error) => return problem(findings, "connectors", &error),
+    };
+    for missing in listed.iter().filter(|id| found.iter().all(|found| found.id != **id)) {
+        let mend = "create it with `tributary connector create`, or take it out of the configuration";
+        findings.problem(format!("connector '{missing}'"), "does not exist", mend);
+    }
+    if found.is_empty() && listed.is_empty() {
+        findings.warning("connectors", "there is none yet; `tributary connector create` makes one");
+    }
+    let registry = tributary_connectors::registry();
+    for connector in &found {
+        let entry = settings.connectors.iter().find(|entry| entry.connector_id == connector.id.as_str());
+        let service_type = entry.and_then(|entry| entry.service_type.as_deref());
+        source(connector, service_type, &registry, settings, findings).await;
+    }
+}
+
+/// Checks one connector's document, and its source by connecting to it.
+async fn source(
+    found: &Versioned<ConnectorId, Connector>,
+    configured_type: Option<&str>,
+    registry: &Registry,
+    settings: &Settings,
+    findings: &mut Findings,
+) {
+    let what = format!("connector '{}'", found.id);
+    let id = found.id.as_str();
+    let Some(service_type) = configured_type.or(found.doc.service_type.as_deref()) else {
+        return findings.problem(
+            &what,
+            "has no service type",
+            "name it in the configuration or in the connector",
+        );
+    };
+    let Some(kind) = registry.get(service_type) else {
+        let mend = format!("use one of {}", registry.service_types().join(", "));
+        return findings.problem(&what, format!("a source of type '{service_type}' is not built in"), &mend);
+    };
+    match found.doc.index_name.as_deref().map(target::index_name) {
+        Some(Ok(_)) => {}
+        Some(Err(error)) => findings.problem(&what, error, ""),
+        None => findings.problem(&what, "has no index", "set its index_name"),
+    }
+    let configuration = &found.doc.configuration;
+    if configuration.is_empty() {
+        let mend = format!("set its values with `tributary connector configure {id} --set FIELD=VALUE`");
+        return findings.problem(&what, "is not configured", &mend);
+    }
+    let problems = configuration.check();
+    for problem in &problems {
+        let mend = format!("`tributary connector configure {id} --set {}=VALUE`", problem.field);
+        findings.problem(&what, problem, &mend);
+    }
+    if !problems.is_empty() {
+        return;
+    }
+    let context = Context { max_body_bytes: settings.service.max_file_download_size, ..Context::default() };
+    let reach = async {
+        let source = kind.connect(configuration, &Env::default()).await?;
+        source.ping(&context).await
+    };
+    match tokio::time::timeout(PATIENCE, reach).await {
+        Ok(Ok(())) => findings.good(&what, format!("its source ({service_type}) answers")),
+        Ok(Err(error)) => findings.problem(&what, error.report(), ""),
+        Err(_) => findings.problem(
+            &what,
+            format!("its source did not answer within {} s", PATIENCE.as_secs()),
+            "check its address and the network",
+        ),
+    }
+}

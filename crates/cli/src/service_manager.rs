@@ -1,0 +1,91 @@
+//! Tells systemd how the service stands (`sd_notify(3)`); without systemd it does nothing.
+
+use std::env;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use tributary_tasks::TaskScope;
+
+/// The service manager that started us, if one listens.
+#[derive(Debug, Default)]
+pub(crate) struct ServiceManager {
+    socket: Option<(UnixDatagram, SocketAddr)>,
+    watchdog: Option<Duration>,
+}
+
+impl ServiceManager {
+    /// The one the environment names.
+    pub(crate) fn from_env() -> Self {
+        let socket = env::var("NOTIFY_SOCKET").ok().and_then(|name| open(&name));
+        let micros = env::var("WATCHDOG_USEC").ok().and_then(|text| text.parse().ok());
+        let ours = env::var("WATCHDOG_PID").map_or(true, |pid| pid == std::process::id().to_string());
+        Self { socket, watchdog: micros.filter(|_| ours).map(Duration::from_micros) }
+    }
+
+    /// The service does what it is for.
+    pub(crate) fn ready(&self) {
+        self.tell("READY=1");
+    }
+
+    /// The service ends.
+    pub(crate) fn stopping(&self) {
+        self.tell("STOPPING=1");
+    }
+
+    /// Shows a sign of life as often as was asked for, for as long as the scope lives and the runtime gets its turn.
+    pub(crate) fn watched(self: &std::sync::Arc<Self>) -> TaskScope {
+        let mut scope = TaskScope::new();
+        if let Some(interval) = self.watchdog.filter(|_| self.socket.is_some()) {
+            let manager = std::sync::Arc::clone(self);
+            scope.spawn("watchdog", async move {
+                loop {
+                    manager.tell("WATCHDOG=1");
+                    tokio::time::sleep(interval / 2).await;
+                }
+            });
+        }
+        scope
+    }
+
+    fn tell(&self, state: &str) {
+        let Some((socket, address)) = &self.socket else { return };
+        if let Err(error) = socket.send_to_addr(state.as_bytes(), address) {
+            tracing::warn!(%error, state, "the service manager was not told");
+        }
+    }
+}
+
+/// A name that begins with `@` is an abstract address.
+fn open(name: &str) -> Option<(UnixDatagram, SocketAddr)> {
+    let address = match name.strip_prefix('@') {
+        Some(name) => SocketAddr::from_abstract_name(name).ok()?,
+        None => SocketAddr::from_pathname(name).ok()?,
+    };
+    Some((UnixDatagram::unbound().ok()?, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_manager_hears_the_states_in_their_words() {
+        let name = format!("tributary-test-{}", std::process::id());
+        let heard = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
+        let manager = ServiceManager { socket: open(&format!("@{name}")), watchdog: None };
+        manager.ready();
+        manager.stopping();
+        let mut buffer = [0; 64];
+        let mut next = || {
+            let length = heard.recv(&mut buffer).unwrap();
+            String::from_utf8_lossy(&buffer[..length]).into_owned()
+        };
+        assert_eq!((next(), next()), ("READY=1".to_owned(), "STOPPING=1".to_owned()));
+    }
+
+    #[test]
+    fn without_a_service_manager_nothing_is_told() {
+        ServiceManager::default().ready();
+    }
+}

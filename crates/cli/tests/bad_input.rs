@@ -1,0 +1,216 @@
+//! What the user can mend ends with exit code 1 and one line that names the thing and the mend.
+
+mod support;
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+
+use support::{World, stop, tributary};
+use tributary_harness::free_address;
+
+/// Runs a command that must fail by the user's fault, and gives its one line.
+fn refused(args: &[&str]) -> String {
+    let lines = tributary().run(args).failure(1);
+    assert_eq!(lines.len(), 1, "{args:?}: {lines:#?}");
+    assert!(lines[0].starts_with("error: "), "{lines:?}");
+    lines[0].clone()
+}
+
+fn config(world: &World, text: &str) -> String {
+    let path = world.path().join("config.yml");
+    fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn a_missing_folder_is_named() {
+    let line = refused(&["quickstart", "/no/such/folder"]);
+    assert!(line.contains("/no/such/folder") && line.contains("does not exist"), "{line}");
+}
+
+#[test]
+fn a_port_in_use_is_named_and_no_data_folder_is_made() {
+    let world = World::new();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (files, data) = (world.files().display().to_string(), world.data().display().to_string());
+    let line = refused(&["quickstart", &files, "--listen", &address, "--data", &data]);
+    assert!(line.contains(&address) && line.contains("in use"), "{line}");
+    let line = refused(&["serve", "--listen", &address, "--data", &data]);
+    assert!(line.contains(&address) && line.contains("in use"), "{line}");
+    assert!(!world.data().exists());
+}
+
+#[test]
+fn a_data_folder_in_use_is_named() {
+    let world = World::new();
+    let mut first = world.serve();
+    first.url();
+    let data = world.data().display().to_string();
+    let address = free_address().to_string();
+    let line = refused(&["serve", "--listen", &address, "--data", &data]);
+    assert!(
+        line.contains(&data) && line.contains("in use by another process") && line.contains("--data"),
+        "{line}"
+    );
+    stop(first);
+}
+
+#[test]
+fn a_data_folder_that_cannot_be_made_is_named() {
+    let line = refused(&["serve", "--listen", "127.0.0.1:0", "--data", "/proc/nothing/here"]);
+    assert!(line.contains("/proc/nothing/here"), "{line}");
+}
+
+#[test]
+fn an_address_that_others_can_reach_is_refused_without_authentication() {
+    let world = World::new();
+    let line = refused(&["serve", "--listen", "0.0.0.0:0", "--data", &world.data().display().to_string()]);
+    assert!(line.contains("without authentication"), "{line}");
+}
+
+#[test]
+fn an_unreadable_configuration_is_named() {
+    let world = World::new();
+    let line = refused(&["run", "-c", "/no/such/config.yml"]);
+    assert!(line.contains("/no/such/config.yml") && line.contains("cannot be read"), "{line}");
+    let folder = world.path().display().to_string();
+    let line = refused(&["run", "-c", &folder]);
+    assert!(line.contains(&folder), "{line}");
+}
+
+#[test]
+fn every_problem_of_a_configuration_has_its_line() {
+    let world = World::new();
+    for (text, named, mend) in [
+        ("elasticsarch.host: http://a:1", "elasticsarch.host", "nearest known key"),
+        ("service.idling: soon", "service.idling", "expected"),
+        ("elasticsearch.host: localhost", "elasticsearch.host", "expected an address"),
+        ("service: [1, 2", "config.yml", "not valid YAML"),
+        ("elasticsearch.password: ${NOT_SET_ANYWHERE}", "NOT_SET_ANYWHERE", "set it"),
+    ] {
+        let line = refused(&["run", "-c", &config(&world, text)]);
+        assert!(line.contains(named) && line.contains(mend), "{text}: {line}");
+    }
+    let two = config(&world, "a.b: 1\nservice.heartbeat: never\n");
+    assert_eq!(tributary().run(["run", "-c", &two]).failure(1).len(), 2);
+}
+
+#[test]
+fn secrets_are_never_repeated() {
+    let world = World::new();
+    let text = "elasticsearch: {host: 'http://user:hunter2@a:1', password: hunter2, max_retries: hunter2x}";
+    let lines = tributary().run(["run", "-c", &config(&world, text)]).failure(1).join("\n");
+    assert!(!lines.contains("user:hunter2"), "{lines}");
+}
+
+#[test]
+fn a_node_that_does_not_answer_is_named() {
+    let url = format!("http://{}", free_address());
+    for args in [
+        vec!["connector", "list"],
+        vec!["job", "list"],
+        vec!["index", "list"],
+        vec!["search", "a", "b"],
+        vec!["sync", "a"],
+    ] {
+        let args: Vec<&str> = args.into_iter().chain(["--host", &url]).collect();
+        let line = refused(&args);
+        assert!(line.contains(&url) && line.contains("tributary serve"), "{args:?}: {line}");
+    }
+}
+
+#[test]
+fn a_cluster_that_never_comes_ends_the_daemon_with_an_error() {
+    let world = World::new();
+    let url = format!("http://{}", free_address());
+    let path = config(&world, &format!("elasticsearch: {{host: '{url}', max_wait_duration: 1}}"));
+    let ended = tributary().run(["run", "-c", &path]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let last = ended.stderr.lines().last().unwrap();
+    assert!(last.starts_with("error: ") && last.contains(&url), "{last}");
+}
+
+#[test]
+fn what_does_not_exist_is_named() {
+    let world = World::new();
+    let mut node = world.serve();
+    let url = node.url();
+    for (args, named) in [
+        (vec!["connector", "show", "nobody"], "nobody"),
+        (vec!["connector", "configure", "nobody", "--set", "a=b"], "nobody"),
+        (vec!["connector", "delete", "nobody"], "nobody"),
+        (vec!["connector", "schedule", "nobody", "--full", "off"], "nobody"),
+        (vec!["job", "start", "nobody"], "nobody"),
+        (vec!["job", "view", "nothing"], "nothing"),
+        (vec!["job", "cancel", "nothing"], "nothing"),
+        (vec!["sync", "nobody"], "nobody"),
+        (vec!["search", "nowhere", "x"], "nowhere"),
+        (vec!["index", "clean", "nowhere", "--yes"], "nowhere"),
+        (vec!["index", "delete", "nowhere", "--yes"], "nowhere"),
+        (vec!["index", "delete", ".elastic-connectors-v1", "--yes"], ".elastic-connectors-v1"),
+        (vec!["job", "list", "--status", "odd"], "odd"),
+        (vec!["connector", "create", "--service-type", "gopher", "--index", "a"], "gopher"),
+        (vec!["connector", "create", "--service-type", "dir", "--index", "A B"], "A B"),
+    ] {
+        let args: Vec<&str> = args.into_iter().chain(["--host", &url]).collect();
+        let line = refused(&args);
+        assert!(line.contains(named), "{args:?}: {line}");
+    }
+    stop(node);
+}
+
+#[test]
+fn a_wrong_command_line_exits_with_1_and_help_with_0() {
+    tributary().run(["quickstart", "--no-such-flag"]).failure(1);
+    tributary().run(["frobnicate"]).failure(1);
+    tributary().run(["serve", "--listen", "nowhere"]).failure(1);
+    let help = tributary().run(["--help"]).success();
+    assert!(help.contains("quickstart"));
+    tributary().run(["--version"]).success();
+}
+
+#[test]
+fn every_command_has_an_example_in_its_help() {
+    for command in [
+        "quickstart",
+        "run",
+        "serve",
+        "sync",
+        "search",
+        "check",
+        "connector create",
+        "connector list",
+        "connector show",
+        "connector configure",
+        "connector schedule",
+        "connector delete",
+        "job start",
+        "job list",
+        "job view",
+        "job cancel",
+        "index list",
+        "index clean",
+        "index delete",
+        "source list",
+        "source describe",
+    ] {
+        let help = tributary().run(command.split(' ').chain(["--help"])).success();
+        assert!(help.contains("Example:\n  tributary "), "{command}: {help}");
+    }
+}
+
+#[test]
+fn a_folder_that_may_not_be_read_is_named() {
+    let world = World::new();
+    let folder = world.path().join("closed");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::read_dir(&folder).is_ok() {
+        // The superuser may read everything.
+        return;
+    }
+    let line = refused(&["quickstart", &folder.display().to_string()]);
+    assert!(line.contains("closed") && line.contains("cannot be read"), "{line}");
+}

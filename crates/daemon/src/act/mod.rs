@@ -1,0 +1,10 @@
+//! Does what the plan says, except running jobs.
+
+mod dead;
+mod guarded;
+mod slot;
+mod upkeep;
+
+pub(crate) use guarded::{Changed, change_connector};
+pub(crate) use slot::no_license;
+pub(crate) use upkeep::{UpkeepDone, register, validate as validate_rules};

@@ -1,0 +1,94 @@
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use tributary_client::{Created, LicenseLevel};
+use tributary_protocol::{ConnectorId, JobType, TriggerMethod, ops};
+
+use super::{Changed, change_connector};
+use crate::error::DaemonError;
+use crate::lease::time;
+use crate::memory::is_locked;
+use crate::observe::Lock;
+use crate::plan::slot_job_id;
+use crate::service::Service;
+
+impl Service {
+    /// Creates the job of a slot and notes that the slot is served, in this order: whoever dies in between has lost
+    /// nothing, since the slot is due still and its job's id is known.
+    pub(crate) async fn create_slot_job(
+        &self,
+        id: &ConnectorId,
+        kind: JobType,
+        slot: DateTime<Utc>,
+    ) -> Result<(), DaemonError> {
+        let Some(connector) = self.client.connector(id).await?.filter(|connector| !connector.doc.deleted)
+        else {
+            return Ok(());
+        };
+        // Somebody else has served it.
+        if connector.doc.last_scheduled_at(kind).is_some_and(|last| last >= slot) {
+            return Ok(());
+        }
+        if kind == JobType::AccessControl {
+            let license = self.client.license().await?;
+            if !license.allows(LicenseLevel::Platinum) {
+                return Err(DaemonError::mendable(no_license(&license.kind)));
+            }
+        }
+        let source =
+            serde_json::to_value(&connector.doc).map_err(|error| DaemonError::internal(error.to_string()))?;
+        let job = ops::sync_job::create(id, &source, kind, TriggerMethod::Scheduled, self.now())
+            .map_err(|error| DaemonError::mendable(error.to_string()))?;
+        let job_id = slot_job_id(id, kind, slot);
+        if let Created::New(_) = self.client.create_job_document(&job_id, &job).await? {
+            tracing::info!(job_id = %job_id, kind = kind.as_str(), %slot, "the schedule created a job");
+        }
+        let field = scheduled_at(kind);
+        change_connector(&self.client, id, |connector| {
+            let served = connector.doc.last_scheduled_at(kind).is_some_and(|last| last >= slot);
+            (!served).then(|| json!({ field: time(slot) }))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Releases a lock that nobody holds, with the outcome of the last job under it.
+    pub(crate) async fn unlock(&self, id: &ConnectorId, lock: Lock) -> Result<(), DaemonError> {
+        let filter = tributary_client::JobFilter {
+            connector_id: Some(id.clone()),
+            types: lock.kinds().to_vec(),
+            size: Some(1),
+            ..Default::default()
+        };
+        let last = self.client.jobs(&filter).await?.into_iter().next();
+        if last.as_ref().is_some_and(|job| job.doc.status.is_running()) {
+            return Ok(());
+        }
+        let outcome = last.filter(|job| !matches!(job.doc.status, tributary_protocol::SyncStatus::Pending));
+        let (status, error) = lock.fields();
+        let change: Value = json!({
+            status: outcome.as_ref().map(|job| job.doc.status.as_str()),
+            error: outcome.as_ref().and_then(|job| job.doc.error.clone()),
+        });
+        let changed = change_connector(&self.client, id, |connector| {
+            is_locked(&connector.doc, lock).then(|| change.clone())
+        })
+        .await?;
+        if let Changed::Written(_) = changed {
+            tracing::warn!("released the connector's lock, which was taken although no job runs");
+        }
+        Ok(())
+    }
+}
+
+/// Why access control does not sync.
+pub(crate) fn no_license(kind: &str) -> String {
+    format!("access-control syncs need a platinum licence or a trial; the cluster's licence is '{kind}'")
+}
+
+fn scheduled_at(kind: JobType) -> &'static str {
+    match kind {
+        JobType::Full => "last_sync_scheduled_at",
+        JobType::Incremental => "last_incremental_sync_scheduled_at",
+        JobType::AccessControl => "last_access_control_sync_scheduled_at",
+    }
+}

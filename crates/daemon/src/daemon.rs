@@ -1,0 +1,445 @@
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::time::{Instant, sleep_until};
+use tracing::Instrument as _;
+use tributary_client::{Client, ClientError};
+use tributary_engine::{Control, Progress, sweep_spools};
+use tributary_protocol::{JobType, SyncJobId};
+use tributary_sdk::Registry;
+use tributary_tasks::{Shutdown, TaskScope};
+
+use crate::act::UpkeepDone;
+use crate::budget::ErrorBudget;
+use crate::error::DaemonError;
+use crate::lease::delta;
+use crate::memory::{Checked, Memory};
+use crate::observe::{OpenJob, Served};
+use crate::options::DaemonOptions;
+use crate::plan::{Action, Busy, PlanRules, TaskKey, View, plan};
+use crate::run::{Claim, RunControl};
+use crate::service::Service;
+use crate::status::{DaemonStatus, RunningSync};
+
+/// Longest pause between two looks at the open jobs: how soon a job is begun that somebody asks for.
+const JOBS_PAUSE: Duration = Duration::from_secs(1);
+/// How long a task is left alone that failed for now.
+const PUT_OFF: Duration = Duration::from_secs(5);
+/// How long something is left alone that will not change soon by itself.
+const PUT_OFF_LONG: Duration = Duration::from_secs(600);
+
+/// Serves connectors: looks after them, creates the jobs of their schedules, and runs jobs.
+///
+/// Any number of daemons may serve the same connectors.
+#[derive(Debug)]
+pub struct Daemon {
+    client: Client,
+    registry: Registry,
+    options: DaemonOptions,
+    status: DaemonStatus,
+}
+
+/// What a task came to.
+#[derive(Debug)]
+enum Done {
+    /// A job was run, or lost.
+    Ran,
+    /// The task was not done for now; it may be tried again after that time.
+    PutOff(Duration),
+    /// A connector was looked after.
+    Kept(UpkeepDone),
+    /// A slot is served.
+    Served(JobType, DateTime<Utc>),
+    /// Nothing to remember.
+    Nothing,
+}
+
+impl Daemon {
+    /// A daemon that does nothing yet.
+    #[must_use]
+    pub fn new(client: Client, registry: Registry, options: DaemonOptions) -> Self {
+        Self { client, registry, options, status: DaemonStatus::default() }
+    }
+
+    /// What the daemon is doing, for health checks and displays; valid while it runs.
+    #[must_use]
+    pub fn status(&self) -> DaemonStatus {
+        self.status.clone()
+    }
+
+    /// Serves until a stop is asked for. Running syncs are then suspended, within the grace time.
+    ///
+    /// # Errors
+    /// When the cluster cannot be used: it does not come up in time, does not accept the credentials, or keeps
+    /// refusing to be looked at.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), DaemonError> {
+        let service = Arc::new(Service::new(self.client, self.registry, self.options, shutdown.clone()));
+        tokio::select! {
+            () = shutdown.stopping() => return Ok(()),
+            started = start(&service) => started?,
+        }
+        let mut looping = Loop::new(service, self.status);
+        let ended = Box::pin(looping.run()).await;
+        Box::pin(looping.stop()).await;
+        ended
+    }
+}
+
+/// Waits for the cluster, and makes sure that it has the protocol's indices.
+async fn start(service: &Service) -> Result<(), DaemonError> {
+    let options = &service.options;
+    if options.connectors.is_empty() {
+        tracing::warn!("no connector is selected: there is nothing to do");
+    }
+    // Half a century is as good as for ever, and still a time that can be reckoned with.
+    let timeout = options.start_timeout.unwrap_or(Duration::from_secs(1_500_000_000));
+    let told = |error: &ClientError, pause: Duration| {
+        tracing::warn!(%error, pause_ms = pause.as_millis() as u64, "waiting for the cluster");
+    };
+    let server = service.client.wait_until_ready(timeout, told).await?;
+    for warning in server.warnings() {
+        tracing::warn!("{warning}");
+    }
+    service.client.ensure_protocol_indices().await?;
+    tracing::info!(version = server.version, worker = options.worker_name, "serving connectors");
+    Ok(())
+}
+
+/// Observe, plan, act.
+struct Loop {
+    service: Arc<Service>,
+    rules: PlanRules,
+    memory: Memory,
+    busy: Busy,
+    connectors: Vec<Served>,
+    jobs: Vec<OpenJob>,
+    /// Jobs of connectors we do not know that have made us look at the connectors.
+    strangers: HashSet<SyncJobId>,
+    tasks: TaskScope<(TaskKey, Done)>,
+    /// The tasks' names, to know which one panicked.
+    names: HashMap<String, TaskKey>,
+    budget: ErrorBudget,
+    status: DaemonStatus,
+    swept: bool,
+    next_jobs: Instant,
+    next_connectors: Instant,
+}
+
+impl Loop {
+    fn new(service: Arc<Service>, status: DaemonStatus) -> Self {
+        let options = &service.options;
+        Self {
+            rules: PlanRules::of(options),
+            budget: ErrorBudget::new(options.max_errors, options.max_errors_span),
+            memory: Memory::default(),
+            busy: Busy::default(),
+            connectors: Vec::new(),
+            jobs: Vec::new(),
+            strangers: HashSet::new(),
+            tasks: TaskScope::new(),
+            names: HashMap::new(),
+            status,
+            swept: false,
+            next_jobs: Instant::now(),
+            next_connectors: Instant::now(),
+            service,
+        }
+    }
+
+    async fn run(&mut self) -> Result<(), DaemonError> {
+        let shutdown = self.service.shutdown.clone();
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.stopping() => return Ok(()),
+                Some(ended) = self.tasks.next(), if !self.tasks.is_empty() => self.absorb(ended),
+                () = sleep_until(self.next_jobs) => {
+                    let looked = tokio::select! {
+                        () = shutdown.stopping() => return Ok(()),
+                        looked = self.observe() => looked,
+                    };
+                    if let Err(error) = looked {
+                        self.bear(error)?;
+                    }
+                }
+            }
+            while let Some(ended) = self.tasks.try_next() {
+                self.absorb(ended);
+            }
+            self.act();
+        }
+    }
+
+    /// Looks at the open jobs, and at the connectors too when it is time for that.
+    async fn observe(&mut self) -> Result<(), ClientError> {
+        let pause = self.service.options.poll_interval;
+        self.next_jobs = Instant::now() + pause.min(JOBS_PAUSE);
+        let whole = Instant::now() >= self.next_connectors;
+        if whole {
+            self.next_connectors = Instant::now() + pause;
+            let connectors = self.service.observer.connectors().await?;
+            self.memory.see_connectors(self.service.now(), &connectors);
+            self.connectors = connectors;
+        }
+        self.jobs = self.service.observer.jobs().await?;
+        self.memory.see_jobs(self.service.now(), &self.jobs, &self.connectors);
+        self.status.looked(self.service.now());
+        if !whole && self.has_new_stranger() {
+            self.next_jobs = Instant::now();
+            self.next_connectors = Instant::now();
+        }
+        if !self.swept {
+            self.swept = true;
+            self.sweep().await;
+        }
+        Ok(())
+    }
+
+    /// Whether there is a new job of a connector that we do not know yet: it may just have been created.
+    fn has_new_stranger(&mut self) -> bool {
+        let known: HashSet<_> = self.connectors.iter().map(|connector| &connector.id).collect();
+        let strange: HashSet<SyncJobId> = self
+            .jobs
+            .iter()
+            .filter(|job| !known.contains(job.connector()))
+            .map(|job| job.id.clone())
+            .collect();
+        let new = strange.iter().any(|id| !self.strangers.contains(id));
+        self.strangers = strange;
+        new
+    }
+
+    /// Removes the spools of jobs that are over.
+    async fn sweep(&self) {
+        let root = self.service.options.state_dir.join("spools");
+        let open: HashSet<String> = self.jobs.iter().map(|job| job.id.as_str().to_owned()).collect();
+        let sweeping = tokio::task::spawn_blocking(move || sweep_spools(&root, |job| open.contains(job)));
+        match sweeping.await {
+            Ok(Ok(0)) => {}
+            Ok(Ok(removed)) => tracing::info!(removed, "removed spools of jobs that are over"),
+            Ok(Err(error)) => tracing::warn!(%error, "the folder of spools could not be looked through"),
+            Err(error) => tracing::warn!(%error, "looking through the folder of spools failed"),
+        }
+    }
+
+    /// A look failed. A cluster that is away is waited for; one that refuses is borne for a while.
+    fn bear(&mut self, error: ClientError) -> Result<(), DaemonError> {
+        self.next_connectors = Instant::now();
+        self.next_jobs = Instant::now() + self.service.options.poll_interval;
+        if error.is_retryable() {
+            tracing::warn!(%error, "the cluster is away; looking again");
+            return Ok(());
+        }
+        tracing::error!(%error, "the cluster refuses to be looked at");
+        if self.budget.is_spent_by_failure(Instant::now()) { Err(error.into()) } else { Ok(()) }
+    }
+
+    fn act(&mut self) {
+        let view = View {
+            connectors: &self.connectors,
+            jobs: &self.jobs,
+            memory: &self.memory,
+            busy: &self.busy,
+            rules: &self.rules,
+        };
+        for action in plan(self.service.now(), &view) {
+            self.begin(action);
+        }
+    }
+
+    fn begin(&mut self, action: Action) {
+        let key = action.key();
+        let service = Arc::clone(&self.service);
+        let job = |id: &SyncJobId| self.jobs.iter().find(|job| job.id == *id).cloned();
+        let name = key.to_string();
+        match action {
+            Action::Run { job: id, takes_over } => {
+                let Some(job) = job(&id) else { return };
+                let run = RunControl { progress: Progress::new(), control: Control::new() };
+                if let Some(seen) = self.memory.connector_mut(job.connector()) {
+                    seen.last_started = Some(service.now());
+                }
+                self.busy.running.push((id, job.connector().clone(), job.lock()));
+                self.status.began(RunningSync::of(&job, &run.progress));
+                let span = job_span(&job);
+                self.spawn(key, name, run_job(service, job, takes_over, run).instrument(span));
+            }
+            Action::End { job: id, how } => {
+                let Some(job) = job(&id) else { return };
+                let span = job_span(&job);
+                self.spawn(
+                    key,
+                    name,
+                    async move { settled(service.end_dead(&job, how).await.map(|()| Done::Nothing)) }
+                        .instrument(span),
+                );
+            }
+            Action::CheckOrphan { job: id } => {
+                let Some(job) = job(&id) else { return };
+                let span = job_span(&job);
+                let task = async move {
+                    let ended = service.end_orphan(&job).await;
+                    settled(ended.map(|ended| if ended { Done::Nothing } else { Done::PutOff(PUT_OFF_LONG) }))
+                };
+                self.spawn(key, name, task.instrument(span));
+            }
+            Action::CreateSlotJob { connector, kind, slot } => {
+                let span = tracing::info_span!("schedule", connector_id = %connector);
+                let task = async move {
+                    match service.create_slot_job(&connector, kind, slot).await {
+                        Ok(()) => Done::Served(kind, slot),
+                        Err(error) => {
+                            let kind = kind.as_str();
+                            tracing::warn!(kind, "the schedule's job could not be created: {error}");
+                            Done::PutOff(if error.is_mendable() { PUT_OFF * 12 } else { PUT_OFF })
+                        }
+                    }
+                };
+                self.spawn(key, name, task.instrument(span));
+            }
+            Action::Unlock { connector, lock } => {
+                let span = tracing::info_span!("unlock", connector_id = %connector);
+                let task = async move {
+                    match service.unlock(&connector, lock).await {
+                        Ok(()) => Done::PutOff(PUT_OFF),
+                        Err(error) => {
+                            tracing::warn!("the connector's lock could not be released: {error}");
+                            Done::PutOff(PUT_OFF)
+                        }
+                    }
+                };
+                self.spawn(key, name, task.instrument(span));
+            }
+            Action::Upkeep { connector, needs } => {
+                let span = tracing::info_span!("upkeep", connector_id = %connector);
+                let task =
+                    async move { settled(service.look_after(&connector, needs).await.map(Done::Kept)) };
+                self.spawn(key, name, task.instrument(span));
+            }
+        }
+    }
+
+    fn spawn(&mut self, key: TaskKey, name: String, task: impl Future<Output = Done> + Send + 'static) {
+        self.busy.tasks.insert(key.clone());
+        self.names.insert(name.clone(), key.clone());
+        self.tasks.spawn(name, Box::pin(async move { (key, task.await) }));
+    }
+
+    fn absorb(&mut self, ended: Result<(TaskKey, Done), tributary_tasks::TaskFailure>) {
+        let now = self.service.now();
+        let (key, done) = match ended {
+            Ok(ended) => ended,
+            Err(failure) => {
+                tracing::error!("{failure}; please report this defect");
+                let (tributary_tasks::TaskFailure::Panicked { name, .. }
+                | tributary_tasks::TaskFailure::Aborted { name }) = &failure;
+                let Some(key) = self.names.get(name).cloned() else { return };
+                (key, Done::PutOff(PUT_OFF))
+            }
+        };
+        self.names.remove(&key.to_string());
+        self.busy.tasks.remove(&key);
+        if let TaskKey::Job(id) = &key {
+            self.busy.running.retain(|(running, ..)| running != id);
+            self.jobs.retain(|job| job.id != *id);
+            self.status.ended(id);
+        }
+        match done {
+            Done::Ran => self.next_jobs = Instant::now(),
+            Done::PutOff(pause) => self.memory.hold(key, now + delta(pause)),
+            Done::Kept(done) => self.remember(&key, &done),
+            Done::Served(kind, slot) => {
+                self.next_jobs = Instant::now();
+                if let TaskKey::Slot(id, _) = &key
+                    && let Some(seen) = self.memory.connector_mut(id)
+                {
+                    seen.serve(kind, slot);
+                }
+            }
+            Done::Nothing => {}
+        }
+    }
+
+    fn remember(&mut self, key: &TaskKey, done: &UpkeepDone) {
+        let now = self.service.now();
+        if done.unfinished {
+            self.memory.hold(key.clone(), now + delta(PUT_OFF * 6));
+        }
+        let TaskKey::Upkeep(id) = key else { return };
+        let Some(seen) = self.memory.connector_mut(id) else { return };
+        if done.checked_in {
+            seen.checked_in = Some(now);
+        }
+        if let Some((inputs, good, seq_no)) = done.checked {
+            seen.checked = Some(Checked::then(seen.checked, now, inputs, good, seq_no));
+        }
+        seen.kept_up_to = seen.kept_up_to.max(done.kept_up_to);
+    }
+
+    /// Waits for the tasks: syncs suspend by themselves. What does not end in time, or when an immediate end is asked
+    /// for, is dropped.
+    async fn stop(&mut self) {
+        // An error of the loop must stop the syncs too.
+        self.service.shutdown.stop();
+        let end = Instant::now() + self.service.options.shutdown_grace;
+        let shutdown = self.service.shutdown.clone();
+        if !self.busy.running.is_empty() {
+            tracing::info!(syncs = self.busy.running.len(), "suspending running syncs");
+        }
+        while !self.busy.running.is_empty() {
+            tokio::select! {
+                biased;
+                () = shutdown.stopping_now() => break,
+                () = sleep_until(end) => break,
+                ended = self.tasks.next() => match ended {
+                    Some(ended) => self.absorb(ended),
+                    None => break,
+                },
+            }
+        }
+        if !self.busy.running.is_empty() {
+            let syncs = self.busy.running.len();
+            tracing::warn!(
+                syncs,
+                "syncs were dropped; they go on where they were once their leases have run out"
+            );
+        }
+        let _gone = tokio::time::timeout(Duration::from_millis(500), self.tasks.abort()).await;
+        tracing::info!("stopped");
+    }
+}
+
+fn job_span(job: &OpenJob) -> tracing::Span {
+    tracing::info_span!(
+        "job",
+        connector_id = %job.connector(),
+        job_id = %job.id,
+        kind = job.doc.job_type.as_str(),
+    )
+}
+
+async fn run_job(service: Arc<Service>, job: OpenJob, takes_over: bool, run: RunControl) -> Done {
+    match service.claim(job, takes_over).await {
+        Ok(Claim::Taken(claimed)) => {
+            tracing::info!(attempt = claimed.lease.attempt, takes_over, "the sync begins");
+            // How it went was told and written.
+            let _ended = Box::pin(service.run_job(*claimed, run)).await;
+            Done::Ran
+        }
+        // Looked at again with the next look at the jobs.
+        Ok(Claim::Locked | Claim::Missed) => Done::PutOff(JOBS_PAUSE),
+        Err(error) => {
+            tracing::warn!(%error, "the job could not be claimed");
+            Done::PutOff(PUT_OFF)
+        }
+    }
+}
+
+fn settled(outcome: Result<Done, ClientError>) -> Done {
+    outcome.unwrap_or_else(|error| {
+        tracing::warn!(%error, "could not be done for now");
+        Done::PutOff(PUT_OFF)
+    })
+}

@@ -1,0 +1,47 @@
+//! Which schedules have fired.
+
+use std::collections::HashSet;
+
+use chrono::{DateTime, Utc};
+use tributary_protocol::{ConnectorId, JobType};
+
+use super::schedule::{Due, base, due};
+use super::{Action, View, waits_for_people};
+use crate::observe::Served;
+
+/// The jobs that schedules ask for. None of a kind of which one is open: the slot waits until that one is over.
+pub(super) fn due_slots(now: DateTime<Utc>, view: &View<'_>) -> Vec<Action> {
+    let open: HashSet<(&ConnectorId, JobType)> =
+        view.jobs.iter().map(|job| (job.connector(), job.doc.job_type)).collect();
+    let mut actions = Vec::new();
+    for connector in view.connectors.iter().filter(|connector| is_ready(connector)) {
+        for kind in JobType::ALL {
+            if !connector.can(kind) || open.contains(&(&connector.id, kind)) {
+                continue;
+            }
+            if let Some(slot) = due_slot(now, view, connector, kind) {
+                actions.push(Action::CreateSlotJob { connector: connector.id.clone(), kind, slot });
+            }
+        }
+    }
+    actions
+}
+
+fn due_slot(now: DateTime<Utc>, view: &View<'_>, connector: &Served, kind: JobType) -> Option<DateTime<Utc>> {
+    let seen = view.memory.connector(&connector.id)?;
+    // A schedule that cannot be read is told by the connector's check.
+    let schedule = seen.schedule(kind)?.as_ref().ok()?;
+    let last = connector.doc.last_scheduled_at(kind).max(seen.served(kind));
+    let base = base(last, seen.first, seen.schedule_changed(kind));
+    match due(schedule, base, now) {
+        Due::Now(slot) => Some(slot),
+        Due::Never | Due::At(_) => None,
+    }
+}
+
+/// Whether jobs of the connector can be created and may work.
+fn is_ready(connector: &Served) -> bool {
+    !waits_for_people(connector.doc.status)
+        && connector.doc.index_name.is_some()
+        && connector.declared.is_some()
+}

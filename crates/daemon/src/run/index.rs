@@ -1,0 +1,163 @@
+use std::borrow::Cow;
+
+use futures::stream::{BoxStream, StreamExt as _};
+use serde::Deserialize;
+use tokio::time::Instant;
+use tributary_client::{BulkBody, BulkItem, BulkResult, Client, ClientError, ErrorKind, Hit};
+use tributary_engine::{
+    Batch, BulkAck, IndexPort, ItemAck, ItemError, ItemResult, Known, PortError, PortErrorKind,
+};
+use tributary_protocol::IndexName;
+
+use super::fence::{Fence, Passage};
+
+/// Ids per request of a scan.
+const SCAN_PAGE: usize = 10_000;
+/// The field of a document that holds its fingerprint.
+const FINGERPRINT: &str = "_tributary.fingerprint";
+
+/// The engine's index: one index of the cluster, written to only while the job is ours.
+#[derive(Debug)]
+pub(crate) struct ClusterIndex {
+    pub(crate) client: Client,
+    pub(crate) name: IndexName,
+    /// Ingest pipeline of every write.
+    pub(crate) pipeline: Option<String>,
+    /// `None`: nobody else can hold the job (a dry run).
+    pub(crate) fence: Option<Fence>,
+}
+
+#[derive(Deserialize)]
+struct Marked<'a> {
+    #[serde(borrow, default)]
+    _tributary: Option<Mark<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Mark<'a> {
+    #[serde(borrow, default)]
+    fingerprint: Option<Cow<'a, str>>,
+}
+
+impl ClusterIndex {
+    fn pass(&self) -> Result<(), PortError> {
+        match self.fence.as_ref().map_or(Passage::Open, |fence| fence.passage(Instant::now())) {
+            Passage::Open => Ok(()),
+            Passage::Closed => Err(PortError::new(
+                PortErrorKind::Unavailable,
+                "the job's lease has run out and could not be renewed yet",
+            )),
+            Passage::Lost => {
+                Err(PortError::new(PortErrorKind::Rejected, "the job belongs to another worker now"))
+            }
+        }
+    }
+}
+
+impl IndexPort for ClusterIndex {
+    async fn lookup(&self, ids: &[String]) -> Result<Vec<Option<Known>>, PortError> {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let found =
+            self.client.mget(&self.name, &ids, &[FINGERPRINT]).await.map_err(|error| port_error(&error))?;
+        Ok(found.iter().map(|hit| hit.as_ref().map(known)).collect())
+    }
+
+    async fn bulk(&self, batch: &Batch) -> Result<BulkAck, PortError> {
+        self.pass()?;
+        let body = BulkBody::from_lines(self.name.clone(), batch.payload().clone(), batch.len());
+        let answer =
+            self.client.bulk(&body, self.pipeline.as_deref()).await.map_err(|error| port_error(&error))?;
+        let items = answer.items.into_iter().zip(batch.ops()).map(|(item, op)| ack(item, &op.id)).collect();
+        Ok(BulkAck { items, wire_bytes: answer.sent_bytes })
+    }
+
+    fn scan_ids(&self) -> BoxStream<'_, Result<String, PortError>> {
+        let hits = self.client.scan(&self.name, &[], SCAN_PAGE);
+        hits.map(|hit| hit.map(|hit| hit.id).map_err(|error| port_error(&error))).boxed()
+    }
+
+    async fn refresh(&self) -> Result<(), PortError> {
+        self.client.refresh(&self.name).await.map_err(|error| port_error(&error))
+    }
+
+    async fn count(&self) -> Result<u64, PortError> {
+        self.client.count(&self.name).await.map_err(|error| port_error(&error))
+    }
+}
+
+/// What the index holds. A fingerprint in another form was written by somebody else.
+fn known(hit: &Hit) -> Known {
+    let source = hit.source.as_ref().map_or("{}", |source| source.get());
+    let mark = serde_json::from_str::<Marked<'_>>(source).ok().and_then(|marked| marked._tributary);
+    Known { fingerprint: mark.and_then(|mark| mark.fingerprint?.parse().ok()) }
+}
+
+fn ack(item: BulkItem, sent: &str) -> ItemAck {
+    let result = item.result.map(|result| match result {
+        BulkResult::Created => ItemResult::Created,
+        BulkResult::Updated => ItemResult::Updated,
+        BulkResult::Deleted => ItemResult::Deleted,
+        BulkResult::NotFound => ItemResult::NotFound,
+        BulkResult::Noop => ItemResult::Noop,
+    });
+    ItemAck {
+        status: item.status,
+        result,
+        error: item.error.map(|error| ItemError { kind: error.kind, reason: error.reason }),
+        changed_id: item.id.filter(|id| **id != *sent).map(String::from),
+    }
+}
+
+pub(crate) fn port_error(error: &ClientError) -> PortError {
+    let kind = match error.kind() {
+        ErrorKind::TooLarge => PortErrorKind::TooLarge,
+        ErrorKind::Throttled => PortErrorKind::Throttled,
+        // A cluster that fails may have recovered a moment later.
+        ErrorKind::Unreachable | ErrorKind::Timeout | ErrorKind::Unavailable | ErrorKind::Server => {
+            PortErrorKind::Unavailable
+        }
+        ErrorKind::NotFound => PortErrorKind::Gone,
+        ErrorKind::Auth | ErrorKind::Forbidden => PortErrorKind::Denied,
+        _ => PortErrorKind::Rejected,
+    };
+    PortError {
+        kind,
+        message: error.to_string(),
+        hint: error.hint().map(str::to_owned),
+        retry_after: error.retry_after(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_counts_as_changed_only_when_it_differs() {
+        let item = |id: &str| BulkItem {
+            op: tributary_client::BulkOp::Index,
+            status: 201,
+            id: Some(id.into()),
+            result: Some(BulkResult::Created),
+            error: None,
+            seq_no: None,
+        };
+        assert_eq!(ack(item("a"), "a").changed_id, None);
+        assert_eq!(ack(item("b"), "a").changed_id.as_deref(), Some("b"));
+    }
+
+    #[test]
+    fn only_what_may_pass_is_ridden_out() {
+        for (kind, retryable) in [
+            (ErrorKind::Unreachable, true),
+            (ErrorKind::Server, true),
+            (ErrorKind::Throttled, true),
+            (ErrorKind::TooLarge, false),
+            (ErrorKind::Forbidden, false),
+            (ErrorKind::Rejected, false),
+            (ErrorKind::BadAnswer, false),
+        ] {
+            assert_eq!(port_error(&ClientError::new(kind, "x")).is_retryable(), retryable, "{kind:?}");
+        }
+    }
+}

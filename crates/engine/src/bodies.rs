@@ -1,0 +1,175 @@
+use std::collections::VecDeque;
+
+use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
+use tributary_sdk::{Body, BodyKind, Content, Error};
+
+use crate::encode::Written;
+use crate::ledger::Ledger;
+use crate::pipeline::Pending;
+use crate::prepare::Prepared;
+
+/// Bytes set aside for a content of unknown size.
+const UNKNOWN: usize = 1 << 20;
+
+/// A document that waits for its content.
+#[derive(Debug)]
+struct Waiting {
+    pending: Pending,
+    document: Box<Prepared>,
+    body: Body,
+}
+
+/// A document whose content was fetched.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) pending: Pending,
+    pub(crate) document: Box<Prepared>,
+    /// Bytes set aside for it in the ledger.
+    pub(crate) reserved: usize,
+    pub(crate) content: Result<Content, Error>,
+}
+
+/// Fetches contents, several at once, as far as memory allows.
+pub(crate) struct Bodies {
+    waiting: VecDeque<Waiting>,
+    running: FuturesUnordered<BoxFuture<'static, Fetched>>,
+    most: usize,
+    max_bytes: u64,
+}
+
+impl Bodies {
+    pub(crate) fn new(most: usize, max_bytes: u64) -> Self {
+        Self { waiting: VecDeque::new(), running: FuturesUnordered::new(), most, max_bytes }
+    }
+
+    pub(crate) fn push(&mut self, pending: Pending, document: Box<Prepared>, body: Body) {
+        self.waiting.push_back(Waiting { pending, document, body });
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.running.is_empty()
+    }
+
+    /// Starts as many fetches as may run.
+    pub(crate) fn start(&mut self, ledger: &mut Ledger) {
+        while self.running.len() < self.most
+            && let Some(next) = self.waiting.front()
+        {
+            let reserved = needed(&next.body, self.max_bytes);
+            if !ledger.content_may_start(reserved, self.running.len()) {
+                return;
+            }
+            let Some(Waiting { pending, document, body }) = self.waiting.pop_front() else { return };
+            ledger.take(reserved);
+            let max_bytes = self.max_bytes;
+            self.running.push(Box::pin(async move {
+                let content = fetch(body, max_bytes).await;
+                Fetched { pending, document, reserved, content }
+            }));
+        }
+    }
+
+    /// The next content; `None` when none is on its way. Nothing is lost when the future is dropped.
+    pub(crate) async fn next(&mut self) -> Option<Fetched> {
+        self.running.next().await
+    }
+
+    /// Drops everything.
+    pub(crate) fn clear(&mut self) {
+        self.waiting.clear();
+        self.running.clear();
+    }
+}
+
+/// Memory for a content and the form it is written in.
+fn needed(body: &Body, max_bytes: u64) -> usize {
+    let most = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+    let size = match body.size() {
+        // It counts already; a copy of it is written.
+        Some(_) if body.held_bytes() > 0 => return 0,
+        Some(size) if size > max_bytes => return 0,
+        Some(size) => usize::try_from(size).unwrap_or(usize::MAX),
+        None => UNKNOWN.min(most),
+    };
+    match body.kind() {
+        BodyKind::Text => size.saturating_mul(2),
+        BodyKind::Binary => size.saturating_mul(7) / 3,
+    }
+}
+
+async fn fetch(body: Body, max_bytes: u64) -> Result<Content, Error> {
+    if let Some(size) = body.size()
+        && size > max_bytes
+        && body.held_bytes() == 0
+    {
+        return Ok(too_large(size, max_bytes));
+    }
+    let content = body.fetch().await?;
+    match &content {
+        Content::Binary(bytes) if bytes.len() as u64 > max_bytes => {
+            Ok(too_large(bytes.len() as u64, max_bytes))
+        }
+        _ => Ok(content),
+    }
+}
+
+fn too_large(size: u64, limit: u64) -> Content {
+    Content::Nothing { reason: format!("its content of {size} bytes exceeds the limit of {limit} bytes") }
+}
+
+/// How a content is written, or why it is left out.
+pub(crate) fn written(content: Content, extracts_attachments: bool) -> Result<Written, String> {
+    match content {
+        Content::Text(text) => Ok(Written::Text(text)),
+        Content::Binary(bytes) if extracts_attachments => Ok(Written::Attachment(bytes)),
+        Content::Binary(_) => Err("its content is binary, and the pipeline does not extract text".to_owned()),
+        Content::Nothing { reason } => Err(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    async fn outcome(body: Body) -> Content {
+        fetch(body, 100).await.unwrap()
+    }
+
+    fn binary(size: usize) -> Body {
+        Body::lazy(BodyKind::Binary, move || {
+            std::future::ready(Ok(Content::Binary(Bytes::from(vec![0; size]))))
+        })
+    }
+
+    #[tokio::test]
+    async fn a_content_over_the_limit_is_left_out_and_not_even_fetched_when_its_size_is_known() {
+        let fetched = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&fetched);
+        let body = Body::lazy(BodyKind::Text, move || {
+            counter.fetch_add(1, Ordering::Relaxed);
+            std::future::ready(Ok(Content::Text(String::new())))
+        });
+        assert!(matches!(outcome(body.with_size(101)).await, Content::Nothing { .. }));
+        assert_eq!(fetched.load(Ordering::Relaxed), 0);
+        assert!(matches!(outcome(binary(101)).await, Content::Nothing { .. }));
+        assert!(matches!(outcome(binary(100)).await, Content::Binary(_)));
+        assert!(
+            matches!(outcome(Body::text("x".repeat(200))).await, Content::Text(_)),
+            "texts have their own limit"
+        );
+    }
+
+    #[test]
+    fn memory_is_set_aside_for_a_content_and_its_written_form() {
+        assert_eq!(needed(&binary(1).with_size(30), 100), 70);
+        assert_eq!(needed(&binary(1), 100), 233);
+        assert_eq!(needed(&Body::text("abc"), 100), 0);
+    }
+}

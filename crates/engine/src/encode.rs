@@ -1,0 +1,363 @@
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use tributary_sdk::Access;
+
+use crate::batch::{Batch, OpKind, OpRef};
+use crate::prepare::{
+    ACCESS_FIELD, OWN_FIELD, Prepared, SWITCH_FIELDS, TIMESTAMP_FIELD, is_engine_field, switches,
+    written_time,
+};
+use crate::spec::PipelineFlags;
+
+/// A token that nobody holds: Elasticsearch takes an empty list for no list, that is, for everybody.
+const NOBODY: &str = "tributary:nobody";
+/// Most bytes set aside for a new batch before it has any.
+const FIRST_CAPACITY: usize = 256 << 10;
+
+/// Fetched content as it is written.
+#[derive(Debug)]
+pub(crate) enum Written {
+    /// None.
+    Nothing,
+    /// The field `body`.
+    Text(String),
+    /// The field `_attachment`.
+    Attachment(Bytes),
+}
+
+/// What every document of a job is written with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Style {
+    pub(crate) pipeline: Option<PipelineFlags>,
+    pub(crate) max_text_document_bytes: Option<usize>,
+}
+
+/// Why a document was not taken into a batch.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unwritten {
+    /// It is larger than this many bytes.
+    TooLarge(usize),
+    /// It is not JSON.
+    Malformed(String),
+}
+
+/// A batch that is being filled. Documents are serialised straight into it, once.
+#[derive(Debug, Default)]
+pub(crate) struct BatchBuilder {
+    payload: Vec<u8>,
+    ops: Vec<OpRef>,
+}
+
+impl BatchBuilder {
+    pub(crate) fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    pub(crate) fn bytes(&self) -> usize {
+        self.payload.len()
+    }
+
+    pub(crate) fn seal(&mut self) -> Batch {
+        let payload = std::mem::take(&mut self.payload);
+        Batch::new(payload.into(), std::mem::take(&mut self.ops))
+    }
+
+    /// Takes the last operation out into a batch of its own.
+    pub(crate) fn split_last(&mut self) -> Option<Self> {
+        let mut op = self.ops.pop()?;
+        let payload = self.payload.split_off(op.range.start);
+        op.range = 0..payload.len();
+        Some(Self { payload, ops: vec![op] })
+    }
+
+    /// Appends a delete; returns its size.
+    pub(crate) fn delete(&mut self, id: String) -> usize {
+        let start = self.begin(64 + id.len());
+        self.action("delete", &id);
+        self.end(id, OpKind::Delete, start)
+    }
+
+    /// Appends a document, with `now` as its time of change when it has none; returns its size.
+    ///
+    /// # Errors
+    /// Gives the document's id back with the reason; the batch is as before.
+    pub(crate) fn index(
+        &mut self,
+        document: Prepared,
+        content: Written,
+        now: Option<&DateTime<Utc>>,
+        style: Style,
+    ) -> Result<usize, (String, Unwritten)> {
+        let start = self.begin(FIRST_CAPACITY);
+        let attached =
+            matches!(content, Written::Attachment(_)) || document.fields.contains_key("_attachment");
+        self.action("index", &document.id);
+        if let Err(error) = write_source(&mut self.payload, &document, content, now, style.pipeline) {
+            self.payload.truncate(start);
+            return Err((document.id, Unwritten::Malformed(error.to_string())));
+        }
+        self.payload.push(b'\n');
+        let size = self.payload.len() - start;
+        if let Some(limit) = style.max_text_document_bytes
+            && !attached
+            && size > limit
+        {
+            self.payload.truncate(start);
+            self.payload.shrink_to(start.max(FIRST_CAPACITY));
+            return Err((document.id, Unwritten::TooLarge(size)));
+        }
+        Ok(self.end(document.id, OpKind::Index, start))
+    }
+
+    fn begin(&mut self, capacity: usize) -> usize {
+        if self.payload.capacity() == 0 {
+            self.payload.reserve(capacity);
+        }
+        self.payload.len()
+    }
+
+    fn action(&mut self, action: &str, id: &str) {
+        self.payload.extend_from_slice(b"{\"");
+        self.payload.extend_from_slice(action.as_bytes());
+        self.payload.extend_from_slice(b"\":{\"_id\":");
+        string(&mut self.payload, id);
+        self.payload.extend_from_slice(b"}}\n");
+    }
+
+    fn end(&mut self, id: String, kind: OpKind, start: usize) -> usize {
+        let end = self.payload.len();
+        self.ops.push(OpRef { id, kind, range: start..end });
+        end - start
+    }
+}
+
+fn write_source(
+    out: &mut Vec<u8>,
+    document: &Prepared,
+    content: Written,
+    now: Option<&DateTime<Utc>>,
+    pipeline: Option<PipelineFlags>,
+) -> serde_json::Result<()> {
+    out.extend_from_slice(b"{\"id\":");
+    string(out, &document.id);
+    let content_field = match content {
+        Written::Nothing => "",
+        Written::Text(_) => "body",
+        Written::Attachment(_) => "_attachment",
+    };
+    for (name, value) in &document.fields {
+        if name.as_str() != content_field && !is_engine_field(name, document) {
+            field(out, name, value)?;
+        }
+    }
+    let own_time = document.fields.contains_key(TIMESTAMP_FIELD);
+    if let Some(time) = document.timestamp.as_ref().or(now.filter(|_| !own_time)) {
+        field(out, TIMESTAMP_FIELD, &written_time(time))?;
+    }
+    if let Some(flags) = pipeline {
+        for (name, on) in SWITCH_FIELDS.iter().zip(switches(flags)) {
+            field(out, name, &on)?;
+        }
+    }
+    match &document.access {
+        Access::Everyone => {}
+        Access::Only(tokens) if tokens.is_empty() => field(out, ACCESS_FIELD, &[NOBODY])?,
+        Access::Only(tokens) => field(out, ACCESS_FIELD, tokens)?,
+    }
+    if let Some(fingerprint) = document.fingerprint {
+        name_of(out, OWN_FIELD);
+        // Writing to memory does not fail.
+        let _written = write!(out, "{{\"fingerprint\":\"{fingerprint}\"}}");
+    }
+    match content {
+        Written::Nothing => {}
+        Written::Text(text) => field(out, content_field, &text)?,
+        Written::Attachment(bytes) => {
+            name_of(out, content_field);
+            attachment(out, &bytes);
+        }
+    }
+    out.push(b'}');
+    Ok(())
+}
+
+fn field<T: Serialize + ?Sized>(out: &mut Vec<u8>, name: &str, value: &T) -> serde_json::Result<()> {
+    name_of(out, name);
+    serde_json::to_writer(out, value)
+}
+
+/// A comma and the name: `id` comes before every other field.
+fn name_of(out: &mut Vec<u8>, name: &str) {
+    out.push(b',');
+    string(out, name);
+    out.push(b':');
+}
+
+fn string(out: &mut Vec<u8>, text: &str) {
+    // Writing text to memory does not fail.
+    let _written = serde_json::to_writer(out, text);
+}
+
+/// Base64 straight into the batch.
+fn attachment(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.push(b'"');
+    let start = out.len();
+    let size = base64::encoded_len(bytes.len(), true).unwrap_or_default();
+    // Growing by doubling would hold a large content three times.
+    out.reserve_exact(size + 8);
+    out.resize(start + size, 0);
+    // The slice has exactly the size that is needed.
+    let _written = STANDARD.encode_slice(bytes, &mut out[start..]);
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::fingerprint::Fingerprint;
+
+    const PLAIN: Style = Style { pipeline: None, max_text_document_bytes: None };
+
+    fn document(fields: &Value) -> Prepared {
+        Prepared {
+            id: "a\"1".to_owned(),
+            fields: fields.as_object().unwrap().clone(),
+            timestamp: None,
+            access: Access::Everyone,
+            body: None,
+            fingerprint: None,
+            comparable: true,
+        }
+    }
+
+    fn written(document: Prepared, content: Written, now: Option<&DateTime<Utc>>, style: Style) -> Value {
+        let mut builder = BatchBuilder::default();
+        let size = builder.index(document, content, now, style).unwrap();
+        let batch = builder.seal();
+        assert_eq!(size, batch.payload().len());
+        let text = String::from_utf8(batch.payload().to_vec()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(serde_json::from_str::<Value>(lines[0]).unwrap(), json!({"index": {"_id": "a\"1"}}));
+        assert!(text.ends_with('\n'));
+        serde_json::from_str(lines[1]).unwrap()
+    }
+
+    #[test]
+    fn a_document_is_written_with_everything_the_engine_adds() {
+        let mut full = document(&json!({"title": "t", "n": {"x": [1, null]}}));
+        full.timestamp = DateTime::from_timestamp(1, 5_000_000);
+        full.access = Access::Only(vec!["user:a".to_owned()]);
+        full.fingerprint = Some(Fingerprint(255));
+        let style = Style { pipeline: Some(PipelineFlags::default()), ..PLAIN };
+        assert_eq!(
+            written(full, Written::Text("hällo".to_owned()), None, style),
+            json!({
+                "id": "a\"1", "title": "t", "n": {"x": [1, null]}, "_timestamp": "1970-01-01T00:00:01.005Z",
+                "_extract_binary_content": true, "_reduce_whitespace": true, "_run_ml_inference": true,
+                "_allow_access_control": ["user:a"],
+                "_tributary": {"fingerprint": "000000000000000000000000000000ff"},
+                "body": "hällo",
+            })
+        );
+    }
+
+    #[test]
+    fn an_empty_access_list_lets_nobody_in() {
+        let mut closed = document(&json!({}));
+        closed.access = Access::Only(vec![]);
+        let source = written(closed, Written::Nothing, None, PLAIN);
+        assert_eq!(source["_allow_access_control"], json!([NOBODY]));
+    }
+
+    #[test]
+    fn no_field_is_written_twice() {
+        let mut clash = document(&json!({
+            "id": "other", "body": "own", "_timestamp": "own", "_allow_access_control": ["own"],
+            "_tributary": 1, "_reduce_whitespace": 7
+        }));
+        clash.timestamp = DateTime::from_timestamp(0, 0);
+        clash.access = Access::Only(vec!["user:a".to_owned()]);
+        clash.fingerprint = Some(Fingerprint(1));
+        let mut builder = BatchBuilder::default();
+        let style = Style { pipeline: Some(PipelineFlags::default()), ..PLAIN };
+        builder.index(clash, Written::Text("fetched".to_owned()), None, style).unwrap();
+        let text = String::from_utf8(builder.seal().payload().to_vec()).unwrap();
+        for name in ["id", "body", "_timestamp", "_allow_access_control", "_tributary", "_reduce_whitespace"]
+        {
+            assert_eq!(text.matches(&format!("\"{name}\":")).count(), 1, "{name} in {text}");
+        }
+        assert!(!text.contains("own"));
+    }
+
+    #[test]
+    fn what_the_engine_does_not_write_passes_through() {
+        let fields = json!({"body": "own", "_attachment": "b3du", "_timestamp": "2020-01-01"});
+        let now = DateTime::from_timestamp(9, 0).unwrap();
+        let mut expected = fields.clone();
+        expected["id"] = json!("a\"1");
+        assert_eq!(written(document(&fields), Written::Nothing, Some(&now), PLAIN), expected);
+    }
+
+    #[test]
+    fn a_document_without_a_time_gets_the_one_given() {
+        let now = DateTime::from_timestamp(9, 0).unwrap();
+        let source = written(document(&json!({})), Written::Nothing, Some(&now), PLAIN);
+        assert_eq!(source["_timestamp"], json!("1970-01-01T00:00:09Z"));
+    }
+
+    #[test]
+    fn bytes_are_written_as_base64() {
+        let source =
+            written(document(&json!({})), Written::Attachment(Bytes::from_static(b"hello")), None, PLAIN);
+        assert_eq!(source["_attachment"], json!("aGVsbG8="));
+    }
+
+    #[test]
+    fn a_too_large_text_leaves_the_batch_as_it_was() {
+        let style = Style { max_text_document_bytes: Some(100), ..PLAIN };
+        let mut builder = BatchBuilder::default();
+        builder.index(document(&json!({"a": 1})), Written::Nothing, None, style).unwrap();
+        let before = builder.bytes();
+        let large = document(&json!({"a": "x".repeat(200)}));
+        let refused = builder.index(large, Written::Nothing, None, style).unwrap_err();
+        assert!(matches!(refused, (id, Unwritten::TooLarge(size)) if id == "a\"1" && size > 200));
+        assert_eq!((builder.bytes(), builder.len()), (before, 1));
+        let attached = Written::Attachment(Bytes::from(vec![0; 200]));
+        assert!(
+            builder.index(document(&json!({})), attached, None, style).is_ok(),
+            "attachments have their own limit"
+        );
+    }
+
+    #[test]
+    fn the_last_operation_can_be_taken_out() {
+        let mut builder = BatchBuilder::default();
+        builder.delete("a".to_owned());
+        builder.delete("b".to_owned());
+        let last = builder.split_last().unwrap().seal();
+        assert_eq!(last.payload(), "{\"delete\":{\"_id\":\"b\"}}\n");
+        assert_eq!(last.ops()[0].range, 0..last.payload().len());
+        assert_eq!(builder.seal().payload(), "{\"delete\":{\"_id\":\"a\"}}\n");
+    }
+
+    #[test]
+    fn a_delete_is_one_line() {
+        let mut builder = BatchBuilder::default();
+        builder.delete("ü\n".to_owned());
+        let batch = builder.seal();
+        assert_eq!(batch.payload(), "{\"delete\":{\"_id\":\"ü\\n\"}}\n");
+        assert_eq!(batch.ops()[0].kind, OpKind::Delete);
+    }
+}

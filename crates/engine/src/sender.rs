@@ -1,0 +1,343 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::backoff::{Backoff, Waited};
+use crate::batch::{Batch, OpKind, OpRef};
+use crate::control::{Brake, Hold};
+use crate::port::{BulkAck, IndexPort, ItemAck, ItemResult, PortError, PortErrorKind};
+
+/// What became of one operation.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The index did it.
+    Done { result: ItemResult, changed_id: Option<String> },
+    /// A pipeline dropped the document.
+    Dropped { id: String },
+    /// The index will not do it.
+    Refused { id: String, status: u16, kind: String, reason: String },
+    /// Given up before the index answered for it.
+    Abandoned,
+}
+
+/// What became of one batch.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// One outcome per operation, in order.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// Bytes sent in requests that were answered.
+    pub(crate) wire_bytes: u64,
+    /// Whether the index asked to slow down.
+    pub(crate) throttled: bool,
+    /// Size of the smallest request that the index found too large.
+    pub(crate) too_large: Option<usize>,
+    /// Why the rest was abandoned, when that was the index's doing.
+    pub(crate) failure: Option<PortError>,
+}
+
+/// A part of a batch and where its operations stand in the whole.
+struct Piece {
+    batch: Batch,
+    at: Vec<usize>,
+}
+
+/// Sends a batch until every operation is settled: operations refused for now are retried alone, too large requests
+/// are halved, and times when the index is away are ridden out for `patience` without progress.
+pub(crate) async fn deliver<I: IndexPort>(
+    index: &I,
+    batch: Batch,
+    patience: Duration,
+    brake: &Brake,
+) -> Delivery {
+    let mut delivery = Delivery {
+        outcomes: batch.ops().iter().map(|_| Outcome::Abandoned).collect(),
+        wire_bytes: 0,
+        throttled: false,
+        too_large: None,
+        failure: None,
+    };
+    let mut backoff = Backoff::new(patience);
+    let whole = Piece { at: (0..batch.len()).collect(), batch };
+    let mut pieces = VecDeque::from([whole]);
+    while let Some(piece) = pieces.pop_front() {
+        if brake.level() >= Hold::Calls {
+            break;
+        }
+        let again = match index.bulk(&piece.batch).await {
+            Ok(ack) if ack.items.len() == piece.batch.len() => {
+                let Some((again, error)) = delivery.note(piece, ack, &mut backoff) else { continue };
+                (again, error)
+            }
+            Ok(ack) => {
+                let (answers, operations) = (ack.items.len(), piece.batch.len());
+                let message = format!("the index gave {answers} answers to {operations} operations");
+                delivery.failure = Some(PortError::new(PortErrorKind::Rejected, message));
+                break;
+            }
+            Err(error) if error.kind == PortErrorKind::TooLarge => {
+                delivery.split(piece, &error, &mut pieces);
+                continue;
+            }
+            Err(error) if error.is_retryable() => (piece, error),
+            Err(error) => {
+                delivery.failure = Some(error);
+                break;
+            }
+        };
+        let (piece, error) = again;
+        delivery.throttled |= error.kind == PortErrorKind::Throttled;
+        match backoff.wait(brake, error.retry_after).await {
+            Waited::Again => pieces.push_front(piece),
+            // Other pieces still get their one try: what was read is written as far as possible.
+            Waited::Stopped => {}
+            Waited::Enough => {
+                delivery.failure = Some(error);
+                break;
+            }
+        }
+    }
+    delivery
+}
+
+impl Delivery {
+    /// Notes the answers; returns what has to be sent again, and why.
+    fn note(&mut self, piece: Piece, ack: BulkAck, backoff: &mut Backoff) -> Option<(Piece, PortError)> {
+        self.wire_bytes += ack.wire_bytes;
+        let mut later: Vec<usize> = Vec::new();
+        let mut reason = None;
+        for (at, item) in ack.items.into_iter().enumerate() {
+            if is_temporary(&item) {
+                reason.get_or_insert_with(|| temporary(&item));
+                later.push(at);
+            } else {
+                self.outcomes[piece.at[at]] = outcome(item, &piece.batch.ops()[at]);
+            }
+        }
+        let error = reason?;
+        if later.len() < piece.batch.len() {
+            backoff.reset();
+        }
+        let at = later.iter().map(|at| piece.at[*at]).collect();
+        Some((Piece { batch: piece.batch.only(|at| later.binary_search(&at).is_ok()), at }, error))
+    }
+
+    fn split(&mut self, piece: Piece, error: &PortError, pieces: &mut VecDeque<Piece>) {
+        let size = piece.batch.payload().len();
+        self.too_large = Some(self.too_large.map_or(size, |smallest| smallest.min(size)));
+        let Piece { batch, mut at } = piece;
+        if let ([op], [position]) = (batch.ops(), at.as_slice()) {
+            self.outcomes[*position] = Outcome::Refused {
+                id: op.id.clone(),
+                status: 413,
+                kind: "too_large".to_owned(),
+                reason: format!("the index does not take a request of {size} bytes: {}", error.message),
+            };
+            return;
+        }
+        let (first, second) = batch.halves();
+        let rest = at.split_off(first.len());
+        pieces.push_front(Piece { batch: second, at: rest });
+        pieces.push_front(Piece { batch: first, at });
+    }
+}
+
+fn outcome(item: ItemAck, op: &OpRef) -> Outcome {
+    let id = || op.id.clone();
+    match (item.result, item.error) {
+        (Some(ItemResult::Noop), None) if op.kind == OpKind::Index => Outcome::Dropped { id: id() },
+        (Some(result), None) => Outcome::Done { result, changed_id: item.changed_id },
+        (_, Some(error)) => {
+            Outcome::Refused { id: id(), status: item.status, kind: error.kind, reason: error.reason }
+        }
+        (None, None) => Outcome::Refused {
+            id: id(),
+            status: item.status,
+            kind: "unknown_answer".to_owned(),
+            reason: format!("the index answered {} without a result or an error", item.status),
+        },
+    }
+}
+
+/// Whether the same operation may work later (the index is busy or a shard is away).
+fn is_temporary(item: &ItemAck) -> bool {
+    let Some(error) = &item.error else { return false };
+    matches!(item.status, 429 | 502 | 503 | 504) || error.kind == "es_rejected_execution_exception"
+}
+
+fn temporary(item: &ItemAck) -> PortError {
+    let kind = if item.status == 429 { PortErrorKind::Throttled } else { PortErrorKind::Unavailable };
+    let (what, why) = item.error.as_ref().map_or(("", ""), |error| (&error.kind, &error.reason));
+    PortError::new(kind, format!("the index keeps refusing operations for now: {what}: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use bytes::Bytes;
+    use futures::stream::BoxStream;
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::port::{ItemError, Known};
+
+    type Answer = Box<dyn FnMut(&[String], u32) -> Result<BulkAck, PortError> + Send>;
+
+    /// Answers each request by a function of the ids and the number of the request.
+    struct Script {
+        answer: Mutex<(u32, Answer)>,
+        requests: Mutex<Vec<String>>,
+    }
+
+    impl Script {
+        fn new(answer: impl FnMut(&[String], u32) -> Result<BulkAck, PortError> + Send + 'static) -> Self {
+            Self { answer: Mutex::new((0, Box::new(answer))), requests: Mutex::default() }
+        }
+
+        fn requests(&self) -> Vec<String> {
+            self.requests.lock().unwrap().clone()
+        }
+    }
+
+    impl IndexPort for Script {
+        async fn lookup(&self, _: &[String]) -> Result<Vec<Option<Known>>, PortError> {
+            unreachable!("not used here")
+        }
+
+        async fn bulk(&self, batch: &Batch) -> Result<BulkAck, PortError> {
+            let ids: Vec<String> = batch.ops().iter().map(|op| op.id.clone()).collect();
+            for op in batch.ops() {
+                assert_eq!(batch.lines(op), format!("{}\n", op.id), "each operation keeps its own lines");
+            }
+            self.requests.lock().unwrap().push(ids.join(""));
+            let mut answer = self.answer.lock().unwrap();
+            answer.0 += 1;
+            let turn = answer.0;
+            (answer.1)(&ids, turn)
+        }
+
+        fn scan_ids(&self) -> BoxStream<'_, Result<String, PortError>> {
+            unreachable!("not used here")
+        }
+
+        async fn refresh(&self) -> Result<(), PortError> {
+            unreachable!("not used here")
+        }
+
+        async fn count(&self) -> Result<u64, PortError> {
+            unreachable!("not used here")
+        }
+    }
+
+    fn batch(ids: &str) -> Batch {
+        let mut payload = Vec::new();
+        let ops = ids
+            .chars()
+            .map(|id| {
+                let start = payload.len();
+                payload.extend_from_slice(format!("{id}\n").as_bytes());
+                OpRef { id: id.to_string(), kind: OpKind::Index, range: start..payload.len() }
+            })
+            .collect();
+        Batch::new(Bytes::from(payload), ops)
+    }
+
+    fn created() -> ItemAck {
+        ItemAck { status: 201, result: Some(ItemResult::Created), ..ItemAck::default() }
+    }
+
+    fn failed(status: u16, kind: &str) -> ItemAck {
+        let error = Some(ItemError { kind: kind.to_owned(), reason: "because".to_owned() });
+        ItemAck { status, error, ..ItemAck::default() }
+    }
+
+    fn acks(ids: &[String], item: impl Fn(&str) -> ItemAck) -> Result<BulkAck, PortError> {
+        Ok(BulkAck { items: ids.iter().map(|id| item(id)).collect(), wire_bytes: 10 })
+    }
+
+    fn letters(delivery: &Delivery) -> String {
+        let letter = |outcome: &Outcome| match outcome {
+            Outcome::Done { .. } => 'd',
+            Outcome::Refused { .. } | Outcome::Dropped { .. } => 'r',
+            Outcome::Abandoned => 'a',
+        };
+        delivery.outcomes.iter().map(letter).collect()
+    }
+
+    const PATIENCE: Duration = Duration::from_secs(600);
+
+    #[tokio::test(start_paused = true)]
+    async fn operations_refused_for_now_are_retried_alone() {
+        let index = Script::new(|ids, turn| {
+            acks(ids, |id| match (id, turn) {
+                ("b" | "d", 1) => failed(429, "es_rejected_execution_exception"),
+                ("d", 2) => failed(503, "unavailable_shards_exception"),
+                ("c", _) => failed(400, "document_parsing_exception"),
+                _ => created(),
+            })
+        });
+        let delivery = deliver(&index, batch("abcd"), PATIENCE, &Brake::new()).await;
+        assert_eq!(index.requests(), ["abcd", "bd", "d"]);
+        assert_eq!(letters(&delivery), "ddrd");
+        assert!(delivery.throttled && delivery.failure.is_none());
+        assert_eq!(delivery.wire_bytes, 30);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_too_large_request_is_halved_down_to_the_one_that_is_too_large() {
+        let index = Script::new(|ids, _| {
+            if ids.len() > 2 || ids.contains(&"c".to_owned()) {
+                return Err(PortError::new(PortErrorKind::TooLarge, "413"));
+            }
+            acks(ids, |_| created())
+        });
+        let delivery = deliver(&index, batch("abcde"), PATIENCE, &Brake::new()).await;
+        assert_eq!(index.requests(), ["abcde", "abc", "ab", "c", "de"]);
+        assert_eq!(letters(&delivery), "ddrdd");
+        assert_eq!(delivery.too_large, Some(2));
+        assert!(matches!(&delivery.outcomes[2], Outcome::Refused { id, status: 413, .. } if id == "c"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_ridden_out_and_a_longer_one_fails_with_the_last_error() {
+        let start = Instant::now();
+        let index = Script::new(move |ids, _| {
+            if start.elapsed() < Duration::from_secs(500) {
+                return Err(PortError::new(PortErrorKind::Unavailable, "away"));
+            }
+            acks(ids, |_| created())
+        });
+        let delivery = deliver(&index, batch("ab"), PATIENCE, &Brake::new()).await;
+        assert_eq!((letters(&delivery).as_str(), delivery.failure), ("dd", None));
+        let index = Script::new(|_, _| Err(PortError::new(PortErrorKind::Unavailable, "away")));
+        let delivery = deliver(&index, batch("ab"), PATIENCE, &Brake::new()).await;
+        assert_eq!((letters(&delivery).as_str(), delivery.failure.unwrap().message.as_str()), ("aa", "away"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_request_is_not_sent_again() {
+        let index = Script::new(|_, _| Err(PortError::new(PortErrorKind::Denied, "no")));
+        let delivery = deliver(&index, batch("ab"), PATIENCE, &Brake::new()).await;
+        assert_eq!((index.requests().len(), delivery.failure.unwrap().kind), (1, PortErrorKind::Denied));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_short_answer_is_not_taken_for_success() {
+        let index = Script::new(|ids, _| acks(&ids[1..], |_| created()));
+        let delivery = deliver(&index, batch("ab"), PATIENCE, &Brake::new()).await;
+        assert_eq!(letters(&delivery), "aa");
+        assert!(delivery.failure.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_brake_stops_retries_but_keeps_answers() {
+        let brake = Brake::new();
+        brake.hold(Hold::Retries);
+        let index =
+            Script::new(|ids, _| acks(ids, |id| if id == "a" { created() } else { failed(429, "busy") }));
+        let delivery = deliver(&index, batch("ab"), PATIENCE, &brake).await;
+        assert_eq!((letters(&delivery).as_str(), delivery.failure), ("da", None));
+        brake.hold(Hold::Calls);
+        let delivery = deliver(&index, batch("ab"), PATIENCE, &brake).await;
+        assert_eq!((letters(&delivery).as_str(), index.requests().len()), ("aa", 1));
+    }
+}

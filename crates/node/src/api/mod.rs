@@ -1,0 +1,89 @@
+//! The endpoints, one module for each family, and the table that routes to them.
+
+mod aliases;
+mod bulk;
+mod bulk_lines;
+mod by_query;
+mod cat;
+mod cat_table;
+mod cluster;
+mod connectors;
+mod documents;
+mod gets;
+mod hits;
+mod indices;
+mod ingest;
+mod msearch;
+mod pit;
+mod protocol_docs;
+mod root;
+mod scroll;
+mod search;
+mod secrets;
+mod security;
+mod sync_jobs;
+mod template_api;
+mod updates;
+mod written;
+
+use http::Method;
+
+pub(crate) use scroll::Scrolls;
+
+use crate::http::{BodyRule, Call, Endpoint, Reply, Result, Routes, handler};
+use crate::node::Node;
+
+/// Parameters of endpoints that take an expression of indices.
+pub(crate) const INDICES: [&str; 3] = ["expand_wildcards", "ignore_unavailable", "allow_no_indices"];
+
+/// All routes.
+pub(crate) fn routes() -> Routes {
+    let mut table = Table(Routes::default());
+    root::routes(&mut table);
+    cluster::routes(&mut table);
+    cat::routes(&mut table);
+    indices::routes(&mut table);
+    aliases::routes(&mut table);
+    template_api::routes(&mut table);
+    documents::routes(&mut table);
+    gets::routes(&mut table);
+    updates::routes(&mut table);
+    bulk::routes(&mut table);
+    search::routes(&mut table);
+    msearch::routes(&mut table);
+    scroll::routes(&mut table);
+    pit::routes(&mut table);
+    by_query::routes(&mut table);
+    ingest::routes(&mut table);
+    connectors::routes(&mut table);
+    sync_jobs::routes(&mut table);
+    secrets::routes(&mut table);
+    security::routes(&mut table);
+    table.0
+}
+
+/// Collects routes: `table.on("GET,POST", "/{index}/_count", &[..], BodyRule::Optional, count)`.
+pub(crate) struct Table(Routes);
+
+impl Table {
+    /// Adds a handler for several methods and paths, each list separated by commas.
+    pub(crate) fn on<F, R>(
+        &mut self,
+        methods: &str,
+        patterns: &[&'static str],
+        params: &'static [&'static str],
+        body: BodyRule,
+        function: F,
+    ) where
+        F: Fn(std::sync::Arc<Node>, Call) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Result<Reply>> + Send + 'static,
+    {
+        for method in methods.split(',') {
+            let Ok(method) = method.parse::<Method>() else { continue };
+            for pattern in patterns {
+                let endpoint = Endpoint { pattern, handler: handler(function.clone()), params, body };
+                self.0.add(method.clone(), pattern, endpoint);
+            }
+        }
+    }
+}

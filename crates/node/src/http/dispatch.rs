@@ -1,0 +1,107 @@
+//! The way of a request: authentication, route, media types, body, parameters, handler, answer.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::body::{Body, HttpBody};
+use futures::FutureExt;
+use http::request::Parts;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+
+use super::body;
+use super::call::{BodyRule, Call};
+use super::envelope::{ApiError, Result};
+use super::media::{Wish, negotiate};
+use super::params::Params;
+use super::reply::{PRODUCT, Reply, Style};
+use crate::node::Node;
+use crate::security::Need;
+
+/// Serves one request. Never fails: every problem is an answer.
+pub(crate) async fn dispatch(node: Arc<Node>, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let opaque = parts.headers.get("x-opaque-id").cloned();
+    let served = AssertUnwindSafe(Box::pin(answer(&node, parts, body))).catch_unwind().await;
+    let mut response = served.unwrap_or_else(|_| {
+        tracing::error!("a request handler panicked");
+        Style::plain().error(&ApiError::internal("the node failed to serve this request; its log says more"))
+    });
+    let headers = response.headers_mut();
+    headers.insert(PRODUCT, HeaderValue::from_static("Elasticsearch"));
+    if let Some(id) = opaque {
+        headers.insert("x-opaque-id", id);
+    }
+    response
+}
+
+async fn answer(node: &Arc<Node>, parts: Parts, body: Body) -> Response<Body> {
+    let (style, result) = match prepare(&parts) {
+        Ok((params, wish, style)) => {
+            let result = serve(node, parts, params, wish, body).await;
+            (style, result)
+        }
+        Err(error) => (Style::plain(), Err(error)),
+    };
+    match result {
+        Ok(reply) => style.write(reply),
+        Err(error) => {
+            if error.status() == StatusCode::INTERNAL_SERVER_ERROR {
+                tracing::warn!(reason = %error.reason(), "a request failed");
+            }
+            style.error(&error)
+        }
+    }
+}
+
+fn prepare(parts: &Parts) -> Result<(Params, Wish, Style)> {
+    let params = Params::parse(parts.uri.query())?;
+    let wish = negotiate(&parts.headers, false)?;
+    let style = Style::new(&params, wish.clone())?;
+    Ok((params, wish, style))
+}
+
+async fn serve(node: &Arc<Node>, parts: Parts, params: Params, wish: Wish, body: Body) -> Result<Reply> {
+    let path = parts.uri.path().to_owned();
+    let caller = node.access.authenticate(&node.store, &parts.headers, &path, node.now_ms())?;
+    if parts.method == Method::OPTIONS {
+        return Ok(Reply::text(String::new()));
+    }
+    let found = node.routes.find(&parts.method, &path)?;
+    let rights = caller.rights(Need::of(&parts.method, found.endpoint.pattern))?;
+    let announced = !body.is_end_stream();
+    if announced {
+        negotiate(&parts.headers, true)?;
+    }
+    let held = body::read(&parts.headers, body, &node.bodies).await?;
+    let (bytes, _permit) = held.split();
+    let bytes = if bytes.is_empty() { source_param(&params, found.endpoint.body) } else { bytes };
+    let method = &parts.method;
+    match found.endpoint.body {
+        BodyRule::None if !bytes.is_empty() => {
+            return Err(ApiError::illegal(format!(
+                "request [{method} {path}] does not support having a body"
+            )));
+        }
+        BodyRule::Required if bytes.is_empty() => return Err(ApiError::parse("request body is required")),
+        _ => {}
+    }
+    params.check_known(&path, found.endpoint.params)?;
+    let call = Call {
+        method: parts.method,
+        path,
+        params,
+        vars: found.vars,
+        body: bytes,
+        wish,
+        identity: caller.identity,
+    };
+    (found.endpoint.handler)(node.seen_with(rights), call).await
+}
+
+/// Clients that cannot send a body with GET put it into the parameter `source`.
+fn source_param(params: &Params, rule: BodyRule) -> bytes::Bytes {
+    match params.text("source") {
+        Some(source) if rule != BodyRule::None => bytes::Bytes::copy_from_slice(source.as_bytes()),
+        _ => bytes::Bytes::new(),
+    }
+}

@@ -1,0 +1,150 @@
+//! Answers, and how they are written for the client that asked.
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::envelope::{ApiError, Result};
+use super::filter_path::FilterPath;
+use super::media::Wish;
+use super::params::Params;
+use super::pretty::{pretty, yaml};
+
+/// What a handler answers.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    status: StatusCode,
+    content: Content,
+    pretty: bool,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// JSON, already written.
+    Json(Bytes),
+    /// JSON that is still a value.
+    Value(Value),
+    Text(String),
+}
+
+impl Reply {
+    /// 200 with JSON.
+    pub(crate) fn ok(value: Value) -> Self {
+        Self::status(200, value)
+    }
+
+    /// JSON with a status.
+    pub(crate) fn status(status: u16, value: Value) -> Self {
+        Self::new(status, Content::Value(value))
+    }
+
+    /// JSON that a handler has written itself.
+    pub(crate) fn raw(status: u16, json: Vec<u8>) -> Self {
+        Self::new(status, Content::Json(json.into()))
+    }
+
+    /// Plain text.
+    pub(crate) fn text(text: String) -> Self {
+        Self::new(200, Content::Text(text))
+    }
+
+    fn new(status: u16, content: Content) -> Self {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self { status, content, pretty: false }
+    }
+
+    /// Laid out for people even without `pretty`.
+    pub(crate) fn for_people(mut self) -> Self {
+        self.pretty = true;
+        self
+    }
+}
+
+/// Writes any serialisable value as JSON.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| ApiError::internal(format!("cannot write the answer: {error}")))
+}
+
+/// How this client wants its answers.
+#[derive(Debug, Default)]
+pub(crate) struct Style {
+    pretty: Option<bool>,
+    filter: Option<FilterPath>,
+    wish: Wish,
+}
+
+impl Style {
+    /// From the general parameters and the `Accept` header.
+    pub(crate) fn new(params: &Params, wish: Wish) -> Result<Self> {
+        let pretty = params.flag("pretty")?;
+        params.flag("human")?;
+        params.flag("error_trace")?;
+        let filter = params.get("filter_path").and_then(FilterPath::parse);
+        let wish = match params.get("format") {
+            Some("json") => Wish::Json(None),
+            Some("yaml") => Wish::Yaml,
+            Some("cbor" | "smile") => return Err(ApiError::not_served("a binary answer format (cbor, smile)")),
+            _ => wish,
+        };
+        Ok(Self { pretty, filter, wish })
+    }
+
+    /// For answers before the request was understood.
+    pub(crate) fn plain() -> Self {
+        Self::default()
+    }
+
+    /// Writes an answer.
+    pub(crate) fn write(&self, reply: Reply) -> Response<Body> {
+        let pretty_wanted = self.pretty.unwrap_or(reply.pretty);
+        let (bytes, media) = match reply.content {
+            Content::Text(text) => (text.into_bytes(), "text/plain; charset=UTF-8"),
+            Content::Json(json) if !pretty_wanted && self.filter.is_none() && self.wish != Wish::Yaml => {
+                return respond(reply.status, json, self.wish.json_type());
+            }
+            Content::Json(json) => match serde_json::from_slice(&json) {
+                Ok(value) => self.value(value, pretty_wanted),
+                Err(_) => (json.to_vec(), self.wish.json_type()),
+            },
+            Content::Value(value) => self.value(value, pretty_wanted),
+        };
+        respond(reply.status, bytes.into(), media)
+    }
+
+    fn value(&self, value: Value, pretty_wanted: bool) -> (Vec<u8>, &'static str) {
+        let value = match &self.filter {
+            Some(filter) => filter.apply(value),
+            None => value,
+        };
+        if self.wish == Wish::Yaml {
+            return (yaml(&value), "application/yaml");
+        }
+        let bytes = if pretty_wanted { pretty(&value) } else { value.to_string().into_bytes() };
+        (bytes, self.wish.json_type())
+    }
+
+    /// Writes an error. `filter_path` does not apply to errors.
+    pub(crate) fn error(&self, error: &ApiError) -> Response<Body> {
+        let value = error.body();
+        let pretty_wanted = self.pretty.unwrap_or(false);
+        let bytes = if pretty_wanted { pretty(&value) } else { value.to_string().into_bytes() };
+        let mut response = respond(error.status(), bytes.into(), self.wish.json_type());
+        for (name, value) in error.headers() {
+            response.headers_mut().append(name.clone(), value.clone());
+        }
+        response
+    }
+}
+
+fn respond(status: StatusCode, bytes: Bytes, media: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(bytes));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    response
+}
+
+/// The header official clients demand on every answer.
+pub(crate) const PRODUCT: HeaderName = HeaderName::from_static("x-elastic-product");

@@ -1,0 +1,17 @@
+//! Who asks, and what is kept secret.
+
+mod access;
+mod keys;
+mod needs;
+mod privileges;
+mod rights;
+mod roles;
+mod template;
+mod vault;
+
+pub(crate) use access::{Access, Identity};
+pub(crate) use keys::{ApiKey, KeyChange, KeyFilter, NewKey, create, find, invalidate, update};
+pub(crate) use needs::Need;
+pub(crate) use rights::Rights;
+pub(crate) use roles::{Roles, shown};
+pub(crate) use vault::Vault;

@@ -1,0 +1,273 @@
+//! The rights of one request: what its caller may do, and what the call at hand needs. Checked where names of indices are
+//! resolved and documents are read, so no endpoint can forget it.
+
+use std::sync::Arc;
+
+use tributary_store::{Doc, IndexInfo, Query, ResolveOptions, SearchRequest, StoreError};
+
+use super::needs::{BULK, IndexNeed, Need};
+use super::privileges::{cluster_grants, index_grants};
+use super::roles::{Roles, Visible};
+use super::{ApiKey, Identity};
+use crate::http::{ApiError, Result};
+use crate::node::Node;
+
+/// What a caller may do.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum Rights {
+    /// Everything.
+    #[default]
+    All,
+    /// What the roles of an API key grant.
+    Limited(Arc<Limits>),
+}
+
+/// The limits of a request.
+#[derive(Debug)]
+pub(crate) struct Limits {
+    roles: Arc<Roles>,
+    /// How refusals name the caller.
+    who: String,
+    /// What the call needs on each index; `None` for calls that work on indices of the node's own accord.
+    need: Option<IndexNeed>,
+}
+
+/// The roles of a key; `None` when it may do what its owner may.
+pub(crate) fn roles_of(key: &ApiKey) -> Result<Option<Arc<Roles>>> {
+    if key.role_descriptors.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Arc::new(Roles::parse(&key.role_descriptors, &key.owner)?)))
+}
+
+fn refused(reason: String) -> ApiError {
+    ApiError::new(403, "security_exception", reason)
+}
+
+fn refused_cluster(who: &str, privilege: &str, action: &str) -> ApiError {
+    let granting = cluster_grants(privilege).join(",");
+    refused(format!(
+        "action [{action}] is unauthorized for {who}, this action is granted by the cluster privileges [{granting}]"
+    ))
+}
+
+/// Every name an index has.
+fn names_of(info: &IndexInfo) -> Vec<&str> {
+    std::iter::once(info.name.as_str()).chain(info.aliases.keys().map(String::as_str)).collect()
+}
+
+impl Rights {
+    /// The rights of a caller with these roles for a call that needs this; an error when the call itself is not allowed.
+    pub(crate) fn for_call(identity: &Identity, roles: Option<&Arc<Roles>>, need: Need) -> Result<Self> {
+        let Some(roles) = roles else { return Ok(Self::All) };
+        let who = match identity {
+            Identity::Key { id, owner, .. } => format!("API key id [{id}] of user [{owner}]"),
+            other => format!("user [{}]", other.user()),
+        };
+        let need = match need {
+            Need::Caller => None,
+            Need::Index(need) => Some(need),
+            Need::Cluster { privilege, .. } if roles.grants_cluster(privilege) => None,
+            Need::Cluster { privilege, action } => return Err(refused_cluster(&who, privilege, action)),
+            Need::Everything => {
+                return Err(refused(format!(
+                    "this call is unauthorized for {who}: it needs a user without limits"
+                )));
+            }
+        };
+        Ok(Self::Limited(Arc::new(Limits { roles: Arc::clone(roles), who, need })))
+    }
+
+    /// Refuses a caller without this cluster privilege.
+    pub(crate) fn check_cluster(&self, privilege: &str, action: &str) -> Result<()> {
+        match self {
+            Self::Limited(limits) if !limits.roles.grants_cluster(privilege) => {
+                Err(refused_cluster(&limits.who, privilege, action))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The roles, unless there is no limit.
+    pub(crate) fn roles(&self) -> Option<&Roles> {
+        match self {
+            Self::All => None,
+            Self::Limited(limits) => Some(&limits.roles),
+        }
+    }
+}
+
+impl Limits {
+    fn refuse(&self, action: &str, index: &str, privilege: &str) -> ApiError {
+        let granting = index_grants(privilege).join(",");
+        refused(format!(
+            "action [{action}] is unauthorized for {} on indices [{index}], this action is granted by the index privileges \
+             [{granting}]",
+            self.who
+        ))
+    }
+
+    /// Refuses a caller who could do this on no index whatsoever.
+    fn check_any(&self) -> Result<()> {
+        let Some(need) = self.need else { return Ok(()) };
+        match need.privileges.iter().find(|privilege| !self.roles.grants_anywhere(privilege)) {
+            None => Ok(()),
+            Some(privilege) => {
+                let granting = index_grants(privilege).join(",");
+                Err(refused(format!(
+                    "action [{}] is unauthorized for {}, this action is granted by the index privileges [{granting}]",
+                    need.action, self.who
+                )))
+            }
+        }
+    }
+
+    fn check(&self, names: &[&str]) -> Result<()> {
+        let Some(need) = self.need else { return Ok(()) };
+        match need.privileges.iter().find(|privilege| !self.roles.grants_index(names, privilege)) {
+            None => Ok(()),
+            Some(privilege) => Err(self.refuse(need.action, names.first().unwrap_or(&""), privilege)),
+        }
+    }
+}
+
+impl Node {
+    /// The node as a caller with these rights sees it.
+    pub(crate) fn seen_with(self: &Arc<Self>, rights: Rights) -> Arc<Self> {
+        match rights {
+            Rights::All => Arc::clone(self),
+            limited => Arc::new(Self { rights: limited, ..Self::clone(self) }),
+        }
+    }
+
+    /// Refuses an index that the caller may not use for the call at hand.
+    pub(crate) fn check_index(&self, info: &IndexInfo) -> Result<()> {
+        match &self.rights {
+            Rights::All => Ok(()),
+            Rights::Limited(limits) => limits.check(&names_of(info)),
+        }
+    }
+
+    /// As [`Node::check_index`], for a name that is no index (yet), or that is to become an alias.
+    pub(crate) fn check_name(&self, name: &str) -> Result<()> {
+        match &self.rights {
+            Rights::All => Ok(()),
+            Rights::Limited(limits) => limits.check(&[name]),
+        }
+    }
+
+    /// Refuses to create an index on the way of a write, unless the caller may.
+    pub(crate) fn check_create(&self, name: &str) -> Result<()> {
+        let Rights::Limited(limits) = &self.rights else { return Ok(()) };
+        match limits.need {
+            None => Ok(()),
+            Some(need) if need.privileges == ["create_index"] => limits.check(&[name]),
+            Some(_) if limits.roles.grants_index(&[name], "auto_configure") => Ok(()),
+            Some(_) => Err(limits.refuse("indices:admin/auto_create", name, "auto_configure")),
+        }
+    }
+
+    /// What an expression means to the caller: names given must be allowed, wildcards mean only what is.
+    pub(crate) fn allowed(&self, expression: &str, options: ResolveOptions) -> Result<Vec<IndexInfo>> {
+        let limits = match &self.rights {
+            Rights::Limited(limits) if limits.need.is_some() => limits,
+            _ => return Ok(self.store.resolve(expression, options)?),
+        };
+        let is_pattern =
+            |part: &str| part.contains('*') || part == "_all" || part.starts_with('-') || part.is_empty();
+        for part in expression.split(',').map(str::trim).filter(|part| !is_pattern(part)) {
+            let named = self
+                .store
+                .resolve(part, ResolveOptions { ignore_unavailable: true, ..ResolveOptions::default() })?;
+            let checked = match named.as_slice() {
+                [] => limits.check(&[part]),
+                named => named.iter().try_for_each(|info| limits.check(&names_of(info))),
+            };
+            if !options.ignore_unavailable {
+                checked?;
+            }
+        }
+        limits.check_any()?;
+        let mut found = self.store.resolve(expression, options)?;
+        found.retain(|info| limits.check(&names_of(info)).is_ok());
+        if found.is_empty() && !options.allow_no_indices {
+            return Err(StoreError::no_such_index(expression).into());
+        }
+        Ok(found)
+    }
+
+    /// Refuses indices that the caller may not read.
+    pub(crate) fn check_readable(&self, indices: &[String]) -> Result<()> {
+        self.visible_to_caller(indices).map(|_| ())
+    }
+
+    /// The query that restricts a search of these indices to what the caller may see; `None` when that is all of it.
+    pub(crate) fn visible_to_caller(&self, indices: &[String]) -> Result<Option<Query>> {
+        let Rights::Limited(limits) = &self.rights else { return Ok(None) };
+        let (mut parts, mut restricted) = (Vec::with_capacity(indices.len()), false);
+        for index in indices {
+            let only = Query::term("_index", index.as_str());
+            match self.visible_of(limits, index) {
+                Visible::Nothing => return Err(limits.refuse("indices:data/read/search", index, "read")),
+                Visible::All => parts.push(only),
+                Visible::Matching(query) => {
+                    restricted = true;
+                    parts.push(Query::all_of(vec![only, *query]));
+                }
+            }
+        }
+        Ok(restricted.then(|| Query::any_of(parts)))
+    }
+
+    fn visible_of(&self, limits: &Limits, index: &str) -> Visible {
+        match self.store.index(index).filter(|info| info.name == index) {
+            Some(info) => limits.roles.visible(&names_of(&info)),
+            // Deleted, but still in a point in time.
+            None => limits.roles.visible(&[index]),
+        }
+    }
+
+    /// A document as it is now, if the caller may see it.
+    pub(crate) async fn get_as_caller(&self, index: &str, id: &str) -> Result<Option<Doc>> {
+        let (name, key) = (index.to_owned(), id.to_owned());
+        let read = move |store: &tributary_store::Store| Ok(store.get(&name, &key)?);
+        let Some(filter) = self.visible_to_caller(&[index.to_owned()])? else {
+            return self.blocking(read).await;
+        };
+        let Some(doc) = self.blocking(read).await? else { return Ok(None) };
+        // Whether it may be seen is decided by search, which may still show the form before this one.
+        self.store.refresh(&[index.to_owned()]).await?;
+        let mut request = SearchRequest::new(vec![index.to_owned()]);
+        request.query = Query::ids(vec![id.to_owned()]);
+        request.filter = Some(filter);
+        request.size = 1;
+        request.seq_no_primary_term = true;
+        request.source.enabled = false;
+        let found = self.store.search(request).await?;
+        let seen = found.hits.first().is_some_and(|hit| hit.seq_no == Some(doc.seq_no));
+        Ok(seen.then_some(doc))
+    }
+
+    /// Refuses an item of a bulk request whose caller has not the privilege for what it does.
+    pub(crate) fn check_item(&self, index: &str, privilege: &str) -> Result<()> {
+        let Rights::Limited(limits) = &self.rights else { return Ok(()) };
+        let info = self.store.index(index);
+        let names = info.as_ref().map_or_else(|| vec![index], names_of);
+        if limits.roles.grants_index(&names, privilege) {
+            return Ok(());
+        }
+        Err(limits.refuse(BULK, index, privilege))
+    }
+
+    /// Refuses updates of documents that the caller may not see whole: the answer would tell what is in them.
+    pub(crate) fn check_update(&self, index: &str) -> Result<()> {
+        let Rights::Limited(limits) = &self.rights else { return Ok(()) };
+        match self.visible_of(limits, index) {
+            Visible::Matching(_) => Err(ApiError::illegal(
+                "Can't execute an update request if field or document level security is enabled",
+            )),
+            // Without the right to read, nothing of the document is answered.
+            Visible::All | Visible::Nothing => Ok(()),
+        }
+    }
+}

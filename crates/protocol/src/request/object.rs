@@ -1,0 +1,314 @@
+//! Reading objects member by member, with the refusals of connector-api 2.3.
+
+use serde_json::{Map, Value};
+
+use super::fault::{Cause, Fault, Parsed};
+use super::json::{At, Kind, Located};
+use super::suggest::did_you_mean;
+use crate::Time;
+use crate::time;
+
+/// What kinds of values a key takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Takes {
+    Text,
+    TextOrNull,
+    /// `true`, `false`, also as texts.
+    Flag,
+    /// A number, also as text.
+    Number,
+    Object,
+    ObjectOrNull,
+    /// An array of objects, or one object.
+    Objects,
+    /// An array of texts, or one text.
+    Texts,
+    ObjectOrArray,
+    /// Anything; the key's own reader decides.
+    Anything,
+}
+
+impl Takes {
+    fn admits(self, value: &Located) -> bool {
+        let kind = &value.kind;
+        match self {
+            Self::Text => matches!(kind, Kind::Text(_)),
+            Self::TextOrNull => matches!(kind, Kind::Text(_) | Kind::Null),
+            Self::Flag => matches!(kind, Kind::Bool(_) | Kind::Text(_)),
+            Self::Number => matches!(kind, Kind::Number(_) | Kind::Text(_)),
+            Self::Object => matches!(kind, Kind::Object(_)),
+            Self::ObjectOrNull => matches!(kind, Kind::Object(_) | Kind::Null),
+            Self::Objects | Self::ObjectOrArray => matches!(kind, Kind::Object(_) | Kind::Array(_)),
+            Self::Texts => matches!(kind, Kind::Text(_) | Kind::Array(_)),
+            Self::Anything => true,
+        }
+    }
+}
+
+/// A key that an object may have.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    name: &'static str,
+    takes: Takes,
+    required: bool,
+}
+
+pub(super) const fn required(name: &'static str, takes: Takes) -> Key {
+    Key { name, takes, required: true }
+}
+
+pub(super) const fn optional(name: &'static str, takes: Takes) -> Key {
+    Key { name, takes, required: false }
+}
+
+/// An object as its parser knows it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shape {
+    /// The parser's name, as refusals show it.
+    pub(super) parser: &'static str,
+    /// Whether an unknown key is refused; else it is dropped.
+    pub(super) strict: bool,
+    pub(super) keys: &'static [Key],
+}
+
+impl Shape {
+    /// Hands every known member to `each`, in the order of the body, then checks that nothing required is missing.
+    pub(super) fn read(
+        &self,
+        object: &Located,
+        mut each: impl FnMut(&'static str, &Located) -> Parsed<()>,
+    ) -> Parsed<()> {
+        let Kind::Object(members) = &object.kind else {
+            return Err(Fault::parser(
+                object.at,
+                self.parser,
+                format!("Expected START_OBJECT but was: {}", object.token()),
+            ));
+        };
+        for member in members {
+            let Some(key) = self.keys.iter().find(|key| key.name == member.name) else {
+                if self.strict {
+                    return Err(self.unknown(&member.name, member.at));
+                }
+                continue;
+            };
+            if !key.takes.admits(&member.value) {
+                let message =
+                    format!("{} doesn't support values of type: {}", key.name, member.value.token());
+                return Err(Fault::parser(member.value.at, self.parser, message));
+            }
+            each(key.name, &member.value).map_err(|fault| fault.in_field(self.parser, key.name))?;
+        }
+        let given = |key: &&Key| members.iter().any(|member| member.name == key.name);
+        let missing: Vec<&str> =
+            self.keys.iter().filter(|key| key.required && !given(key)).map(|key| key.name).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Fault::illegal(object.end, format!("Required [{}]", missing.join(", "))))
+    }
+
+    fn unknown(&self, name: &str, at: At) -> Fault {
+        let known: Vec<&str> = self.keys.iter().map(|key| key.name).collect();
+        Fault::parser(at, self.parser, format!("unknown field [{name}]{}", did_you_mean(name, &known)))
+    }
+
+    /// The refusal of an object whose members were all read but make no sense. Building begins with the last of the
+    /// declared keys, where all were sent, so the refusal then names that key.
+    pub(super) fn unbuildable(&self, object: &Located, cause: Cause) -> Fault {
+        let Kind::Object(members) = &object.kind else { return Fault::build(object.end, self.parser, cause) };
+        let known: Vec<_> =
+            members.iter().filter(|member| self.keys.iter().any(|key| key.name == member.name)).collect();
+        match known.last() {
+            Some(last) if known.len() == self.keys.len() => {
+                Fault::build(last.value.end, self.parser, cause).in_field(self.parser, &last.name)
+            }
+            _ => Fault::build(object.end, self.parser, cause),
+        }
+    }
+}
+
+impl Located {
+    /// A text; null is none.
+    pub(super) fn text(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// A text that is not null.
+    pub(super) fn string(&self) -> Parsed<String> {
+        match &self.kind {
+            Kind::Text(text) => Ok(text.clone()),
+            _ => Err(self.unsupported("a string")),
+        }
+    }
+
+    pub(super) fn flag(&self) -> Parsed<bool> {
+        match &self.kind {
+            Kind::Bool(flag) => Ok(*flag),
+            Kind::Text(text) if text == "true" => Ok(true),
+            Kind::Text(text) if text == "false" => Ok(false),
+            Kind::Text(text) => {
+                let reason = format!("Failed to parse value [{text}] as only [true] or [false] are allowed.");
+                Err(Fault::illegal(self.at, reason))
+            }
+            _ => Err(self.unsupported("a boolean")),
+        }
+    }
+
+    /// A 64-bit number; fractions are cut off.
+    pub(super) fn long(&self) -> Parsed<i64> {
+        self.whole(i64::MIN as f64, i64::MAX as f64, "long")
+    }
+
+    /// A 32-bit number; fractions are cut off.
+    pub(super) fn int(&self) -> Parsed<i64> {
+        self.whole(f64::from(i32::MIN), f64::from(i32::MAX), "int")
+    }
+
+    fn whole(&self, least: f64, most: f64, kind: &str) -> Parsed<i64> {
+        let shown = match &self.kind {
+            Kind::Number(number) => number.to_string(),
+            Kind::Text(text) => text.clone(),
+            _ => return Err(self.unsupported("a number")),
+        };
+        let exact = shown.parse::<i64>().ok();
+        let number =
+            exact.map(|exact| exact as f64).or_else(|| shown.parse::<f64>().ok().filter(|n| n.is_finite()));
+        match number {
+            None => {
+                let reason = format!("For input string: \"{shown}\"");
+                Err(Fault::of(self.at, Cause::new("number_format_exception", reason)))
+            }
+            Some(number) if number < least || number > most => Err(Fault::illegal(
+                self.at,
+                format!("Value [{shown}] is out of range for {} {kind}", article(kind)),
+            )),
+            Some(number) => Ok(exact.unwrap_or(number as i64)),
+        }
+    }
+
+    /// An instant, in the form in which it is stored.
+    pub(super) fn instant(&self) -> Parsed<Value> {
+        let text = self.string()?;
+        let time = parse_instant(&text).ok_or_else(|| {
+            let reason = format!("Text '{text}' could not be parsed at index 0");
+            Fault::of(self.at, Cause::new("date_time_parse_exception", reason))
+        })?;
+        Ok(Value::String(time::format(time)))
+    }
+
+    /// The items of an array, or the value itself as the only one.
+    pub(super) fn items(&self) -> &[Self] {
+        match &self.kind {
+            Kind::Array(items) => items,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    /// An array of texts, or one text.
+    pub(super) fn texts(&self) -> Parsed<Value> {
+        self.items().iter().map(|item| item.string().map(Value::String)).collect()
+    }
+
+    /// The value of an object.
+    pub(super) fn map(&self) -> Map<String, Value> {
+        match self.to_value() {
+            Value::Object(map) => map,
+            _ => Map::new(),
+        }
+    }
+
+    fn unsupported(&self, wanted: &str) -> Fault {
+        Fault::illegal(self.at, format!("Expected {wanted} but found [{}]", self.token()))
+    }
+
+    /// Matches a text against the words of an enum, in any letter case.
+    pub(super) fn word<T>(&self, type_name: &str, read: impl FnOnce(&str) -> Option<T>) -> Parsed<T> {
+        let text = self.string()?;
+        read(&text).ok_or_else(|| Fault::illegal(self.at, format!("Unknown {type_name} [{text}].")))
+    }
+}
+
+fn article(kind: &str) -> &'static str {
+    if kind == "int" { "an" } else { "a" }
+}
+
+/// An ISO-8601 date and time with `Z` or an offset, or milliseconds since 1970 (connector-api 2.10).
+fn parse_instant(text: &str) -> Option<Time> {
+    if let Ok(millis) = text.parse::<i64>() {
+        return Time::from_timestamp_millis(millis);
+    }
+    if text.contains(char::is_whitespace) || fraction_digits(text) > 9 {
+        return None;
+    }
+    ["%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%dT%H:%M%#z"]
+        .iter()
+        .find_map(|form| chrono::DateTime::parse_from_str(text, form).ok())
+        .map(|time| time.with_timezone(&chrono::Utc))
+}
+
+fn fraction_digits(text: &str) -> usize {
+    let fraction = text.split_once('.').map_or("", |(_, rest)| rest);
+    fraction.bytes().take_while(u8::is_ascii_digit).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHAPE: Shape = Shape {
+        parser: "p",
+        strict: true,
+        keys: &[required("a", Takes::Number), required("b", Takes::Text), optional("flag", Takes::Flag)],
+    };
+
+    fn reason(shape: &Shape, body: &str) -> String {
+        let read = shape.read(&Located::parse(body.as_bytes()).unwrap(), |key, value| match key {
+            "a" => value.int().map(drop),
+            "flag" => value.flag().map(drop),
+            _ => value.string().map(drop),
+        });
+        read.err().map_or_else(String::new, |fault| fault.cause.reason)
+    }
+
+    #[test]
+    fn refusals_name_place_parser_and_key() {
+        let table = [
+            (r#"{"a":1,"b":"x"}"#, ""),
+            (r#"{"a":"1.9","b":"x","flag":"true"}"#, ""),
+            (r#"[]"#, "[1:1] [p] Expected START_OBJECT but was: START_ARRAY"),
+            (r#"{"flags":1}"#, "[1:2] [p] unknown field [flags] did you mean [flag]?"),
+            (r#"{"zzz":1}"#, "[1:2] [p] unknown field [zzz]"),
+            ("{\n \"a\": {}}", "[2:7] [p] a doesn't support values of type: START_OBJECT"),
+            (r#"{"a":null}"#, "[1:6] [p] a doesn't support values of type: VALUE_NULL"),
+            (r#"{"a":"x"}"#, "[1:6] [p] failed to parse field [a]"),
+            (r#"{"flag":"yes"}"#, "[1:9] [p] failed to parse field [flag]"),
+            ("{}", "Required [a, b]"),
+        ];
+        for (body, wanted) in table {
+            assert_eq!(reason(&SHAPE, body), wanted, "{body}");
+        }
+        assert_eq!(reason(&Shape { strict: false, ..SHAPE }, r#"{"zzz":1,"a":1,"b":""}"#), "");
+    }
+
+    #[test]
+    fn instants_need_a_time_and_an_offset() {
+        for (text, stored) in [
+            ("2023-05-25T12:30:00.000Z", "2023-05-25T12:30:00.000Z"),
+            ("2023-05-25T12:30:00Z", "2023-05-25T12:30:00.000Z"),
+            ("2023-05-25T12:30:00.123456789+02:00", "2023-05-25T10:30:00.123456789Z"),
+            ("2023-05-25T12:30Z", "2023-05-25T12:30:00.000Z"),
+            ("1685017800567", "2023-05-25T12:30:00.567Z"),
+        ] {
+            assert_eq!(parse_instant(text).map(time::format).as_deref(), Some(stored), "{text}");
+        }
+        for text in
+            ["", "now", "2023-05-25", "2023-05-25T12:30:00", "2023-05-25 12:30:00Z", "2023-13-25T12:30:00Z"]
+        {
+            assert_eq!(parse_instant(text), None, "{text}");
+        }
+    }
+}

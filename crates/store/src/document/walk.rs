@@ -1,0 +1,535 @@
+//! Walks a document's JSON beside the mapping.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::flat::{FlatDoc, KeywordKind};
+use super::values::{self, BadValue};
+use crate::error::{Cause, ErrorKind, Result, StoreError};
+use crate::json::{JsonError, Reader, Token, line_col};
+use crate::mapping::{
+    Dynamic, FieldType, Leaf, Mapping, Node, ObjectNode, Storage, add_new_field, join, strict_error,
+};
+
+/// The document's fields, and those the mapping does not know yet.
+pub(super) struct Walked {
+    pub(super) flat: FlatDoc,
+    pub(super) new_fields: ObjectNode,
+}
+
+/// Names that a document must not use at its top.
+const METADATA: [&str; 9] = [
+    "_id",
+    "_index",
+    "_source",
+    "_routing",
+    "_ignored",
+    "_seq_no",
+    "_version",
+    "_primary_term",
+    "_field_names",
+];
+
+pub(super) struct Walker<'a> {
+    text: &'a str,
+    reader: Reader<'a>,
+    mapping: &'a Mapping,
+    id: Option<&'a str>,
+    flat: FlatDoc,
+    new_fields: ObjectNode,
+    /// Keys seen in the objects that are open; each object owns the part from its beginning.
+    keys: Vec<Cow<'a, str>>,
+    /// Where the present field's name stands.
+    name_at: usize,
+}
+
+static EMPTY: std::sync::LazyLock<ObjectNode> = std::sync::LazyLock::new(ObjectNode::default);
+
+/// Where the walk stands in the mapping.
+#[derive(Clone, Copy)]
+struct Place<'m> {
+    node: Option<&'m Node>,
+    dynamic: Dynamic,
+}
+
+impl<'a> Walker<'a> {
+    pub(super) fn run(mapping: &'a Arc<Mapping>, id: Option<&'a str>, source: &'a Bytes) -> Result<Walked> {
+        let malformed =
+            || StoreError::new(ErrorKind::DocumentParsing, "Malformed content, must start with an object");
+        let text = std::str::from_utf8(source).map_err(|error| {
+            let reason =
+                format!("failed to parse: the document is not valid UTF-8 at byte {}", error.valid_up_to());
+            StoreError::new(ErrorKind::DocumentParsing, reason)
+        })?;
+        let mut walker = Self {
+            text,
+            reader: Reader::new(text),
+            mapping,
+            id,
+            flat: FlatDoc::new(Arc::clone(mapping), source.clone()),
+            new_fields: ObjectNode::default(),
+            keys: Vec::new(),
+            name_at: 0,
+        };
+        if walker.reader.peek() != Some(b'{') {
+            return Err(malformed());
+        }
+        let token = walker.reader.token().map_err(|error| walker.syntax(&error))?;
+        let root = mapping.root();
+        if root.enabled {
+            walker.object(root, "", root.dynamic.unwrap_or(Dynamic::True))?;
+        } else {
+            walker.reader.skip_rest(&token).map_err(|error| walker.syntax(&error))?;
+        }
+        if walker.reader.peek().is_some() {
+            let what = match walker.reader.token() {
+                Ok(Token::ObjectStart) => "START_OBJECT",
+                Ok(Token::ArrayStart) => "START_ARRAY",
+                Ok(_) => "VALUE",
+                Err(error) => return Err(walker.syntax(&error)),
+            };
+            let reason = format!("Malformed content, found extra data after parsing: {what}");
+            return Err(StoreError::illegal(reason));
+        }
+        walker.flat.finish();
+        Ok(Walked { flat: walker.flat, new_fields: walker.new_fields })
+    }
+
+    fn position(&self, offset: usize) -> (usize, usize) {
+        line_col(self.text, offset)
+    }
+
+    /// The error for text that is not JSON.
+    fn syntax(&self, error: &JsonError) -> StoreError {
+        let (line, col) = self.position(error.offset);
+        let inner = format!("[{line}:{col}] {}", error.message);
+        let kind = if error.offset >= self.text.len() {
+            "x_content_e_o_f_exception"
+        } else {
+            "x_content_parse_exception"
+        };
+        self.failed(inner, kind)
+    }
+
+    /// `failed to parse: ...` at the present field.
+    fn failed(&self, why: String, cause: &str) -> StoreError {
+        let (line, col) = self.position(self.name_at);
+        StoreError::new(ErrorKind::DocumentParsing, format!("[{line}:{col}] failed to parse: {why}"))
+            .because(Cause::new(cause, why))
+    }
+
+    fn token(&mut self) -> Result<Token<'a>> {
+        self.reader.token().map_err(|error| self.syntax(&error))
+    }
+
+    fn skip_rest(&mut self, token: &Token<'a>) -> Result<()> {
+        self.reader.skip_rest(token).map_err(|error| self.syntax(&error))
+    }
+
+    fn element(&mut self, first: &mut bool) -> Result<bool> {
+        self.reader.element(first).map_err(|error| self.syntax(&error))
+    }
+
+    /// Reads the members of an object whose brace was just read.
+    fn object(&mut self, node: &'a ObjectNode, path: &str, dynamic: Dynamic) -> Result<()> {
+        let keys = self.keys.len();
+        let mut first = true;
+        loop {
+            if self.reader.peek() == Some(b'"') || first {
+                self.name_at = self.reader.offset();
+            }
+            let Some(key) = self.reader.key(&mut first).map_err(|error| self.syntax(&error))? else { break };
+            self.check_key(&key, keys)?;
+            self.member(node, path, &key, dynamic)?;
+            self.keys.push(key);
+        }
+        self.keys.truncate(keys);
+        Ok(())
+    }
+
+    fn check_key(&mut self, key: &str, from: usize) -> Result<()> {
+        if self.keys[from..].iter().any(|seen| seen == key) {
+            let (line, col) = self.position(self.reader.offset());
+            let why = format!("[{line}:{}] Duplicate field '{key}'", col.saturating_sub(1));
+            return Err(self.failed(why, "x_content_parse_exception"));
+        }
+        if key.is_empty() {
+            return Err(
+                self.failed("field name cannot be an empty string".to_owned(), "illegal_argument_exception")
+            );
+        }
+        let blank = key.as_bytes()[0] == b'.'
+            || key.ends_with('.')
+            || key.contains("..")
+            || key.split('.').any(|part| part.trim().is_empty());
+        if blank {
+            let why = format!("field name cannot contain only whitespace: ['{key}']");
+            return Err(self.failed(why, "illegal_argument_exception"));
+        }
+        if from == 0 && key.as_bytes()[0] == b'_' && METADATA.contains(&key) {
+            self.reader.peek();
+            let (line, col) = self.position(self.reader.offset());
+            let reason = format!(
+                "[{line}:{col}] Field [{key}] is a metadata field and cannot be added inside a document. Use the index API \
+                 request parameters."
+            );
+            return Err(StoreError::new(ErrorKind::DocumentParsing, reason));
+        }
+        Ok(())
+    }
+
+    /// One member; a name with dots leads through objects.
+    fn member(&mut self, object: &'a ObjectNode, path: &str, name: &str, dynamic: Dynamic) -> Result<()> {
+        let dynamic = object.dynamic.unwrap_or(dynamic);
+        let Some((head, rest)) = name.split_once('.') else {
+            let place = Place { node: object.children.get(name), dynamic };
+            return self.value(place, &join(path, name), name, path);
+        };
+        let below = join(path, head);
+        match object.children.get(head) {
+            Some(Node::Object(inner)) if !inner.enabled => {
+                self.reader.skip().map_err(|error| self.syntax(&error))
+            }
+            Some(Node::Object(inner)) => self.member(inner, &below, rest, dynamic),
+            Some(Node::Field(field)) if field.ty == FieldType::Flattened => {
+                let leaf = self.leaf(field.leaf)?;
+                self.flattened(&leaf, rest)
+            }
+            Some(Node::Field(field)) => {
+                let (line, col) = self.position(self.reader.offset() + 1);
+                let reason = format!(
+                    "[{line}:{col}] failed to parse: Could not dynamically add mapping for field [{name}]. Existing mapping \
+                     for [{below}] must be of type object but found [{}].",
+                    field.ty.name()
+                );
+                Err(StoreError::new(ErrorKind::DocumentParsing, reason))
+            }
+            None => self.member(&EMPTY, &below, rest, dynamic),
+        }
+    }
+
+    fn leaf(&self, id: u32) -> Result<Arc<Leaf>> {
+        let missing =
+            || StoreError::new(ErrorKind::Internal, format!("field number {id} is not in the mapping"));
+        self.mapping.leaf(id).cloned().ok_or_else(missing)
+    }
+
+    /// One value of a field or object.
+    fn value(&mut self, place: Place<'a>, path: &str, name: &str, within: &str) -> Result<()> {
+        self.reader.peek();
+        let at = self.reader.offset();
+        let token = self.token()?;
+        match place.node {
+            Some(Node::Object(object)) => self.object_value(object, place, path, name, within, &token, at),
+            Some(Node::Field(field)) => {
+                let leaf = self.leaf(field.leaf)?;
+                self.field_value(&leaf, place, path, name, within, &token, at)
+            }
+            None => self.unmapped(place, path, name, within, &token, at),
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn object_value(
+        &mut self,
+        object: &'a ObjectNode,
+        place: Place<'a>,
+        path: &str,
+        name: &str,
+        within: &str,
+        token: &Token<'a>,
+        at: usize,
+    ) -> Result<()> {
+        match token {
+            _ if !object.enabled => self.skip_rest(token),
+            Token::ObjectStart => self.object(object, path, object.dynamic.unwrap_or(place.dynamic)),
+            Token::ArrayStart => {
+                let mut first = true;
+                while self.element(&mut first)? {
+                    self.value(place, path, "null", within)?;
+                }
+                Ok(())
+            }
+            Token::Null => Ok(()),
+            _ => {
+                let (line, col) = self.position(at);
+                let reason = format!(
+                    "[{line}:{col}] object mapping for [{path}] tried to parse field [{name}] as object, but found a concrete \
+                     value"
+                );
+                Err(StoreError::new(ErrorKind::DocumentParsing, reason))
+            }
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn field_value(
+        &mut self,
+        leaf: &Arc<Leaf>,
+        place: Place<'a>,
+        path: &str,
+        name: &str,
+        within: &str,
+        token: &Token<'a>,
+        at: usize,
+    ) -> Result<()> {
+        match token {
+            Token::ArrayStart => {
+                let mut first = true;
+                while self.element(&mut first)? {
+                    self.value(place, path, name, within)?;
+                }
+                Ok(())
+            }
+            Token::ObjectStart if leaf.ty == FieldType::Flattened => self.flattened_object(leaf, ""),
+            Token::ObjectStart => {
+                self.skip_rest(token)?;
+                if leaf.ignore_malformed {
+                    return Ok(());
+                }
+                let end = self.reader.offset();
+                let preview = preview(self.text.get(at..end).unwrap_or_default());
+                let cause = values::object_cause(leaf.ty, self.position(at));
+                Err(self.bad_value(leaf, end - 1, &preview, cause))
+            }
+            token => self.scalar(leaf, token, at),
+        }
+    }
+
+    fn unmapped(
+        &mut self,
+        place: Place<'a>,
+        path: &str,
+        name: &str,
+        within: &str,
+        token: &Token<'a>,
+        at: usize,
+    ) -> Result<()> {
+        match place.dynamic {
+            Dynamic::Strict => Err(strict_error(self.position(at), name, within)),
+            Dynamic::False | Dynamic::Runtime => self.skip_rest(token),
+            Dynamic::True => match token {
+                Token::Null => Ok(()),
+                Token::ArrayStart => {
+                    let mut first = true;
+                    while self.element(&mut first)? {
+                        self.value(place, path, name, within)?;
+                    }
+                    Ok(())
+                }
+                Token::ObjectStart => {
+                    let node = self.mapping.infer(path, token)?;
+                    let object = matches!(node, Node::Object(_));
+                    let enabled = !matches!(&node, Node::Object(object) if !object.enabled);
+                    self.add_new(path, node);
+                    if object && enabled {
+                        self.object(&EMPTY, path, Dynamic::True)
+                    } else {
+                        self.skip_rest(token)
+                    }
+                }
+                scalar => {
+                    let node = self.mapping.infer(path, scalar)?;
+                    self.add_new(path, node);
+                    Ok(())
+                }
+            },
+        }
+    }
+
+    /// Notes a field the mapping lacks. What was noted first stays; a contradiction shows when the document is read
+    /// again under the new mapping.
+    fn add_new(&mut self, path: &str, node: Node) {
+        let full = self.mapping.limits.ignore_beyond
+            && self.mapping.root().count() + self.new_fields.count() >= self.mapping.limits.total_fields;
+        if full {
+            return;
+        }
+        let mut object = &self.new_fields;
+        let mut parts = path.split('.').peekable();
+        while let Some(part) = parts.next() {
+            match object.children.get(part) {
+                Some(Node::Object(inner)) if parts.peek().is_some() => object = inner,
+                Some(_) => return,
+                None => break,
+            }
+        }
+        add_new_field(&mut self.new_fields, path, node);
+    }
+
+    fn bad_value(&self, leaf: &Leaf, at: usize, preview: &str, cause: Cause) -> StoreError {
+        let (line, col) = self.position(at);
+        let id = self.id.map_or_else(String::new, |id| format!(" in document with id '{id}'"));
+        let reason = format!(
+            "[{line}:{col}] failed to parse field [{}] of type [{}]{id}. Preview of field's value: '{preview}'",
+            leaf.path,
+            leaf.ty.name()
+        );
+        StoreError::new(ErrorKind::DocumentParsing, reason).because(cause)
+    }
+
+    /// A scalar for a field and its multi-fields.
+    fn scalar(&mut self, leaf: &Arc<Leaf>, token: &Token<'a>, at: usize) -> Result<()> {
+        self.add_checked(leaf, token, at)?;
+        for sub in self.sub_leaves(leaf) {
+            self.add_checked(&sub, token, at)?;
+        }
+        for target in &leaf.copy_to {
+            match self.mapping.find(target).cloned() {
+                Some(target) => self.scalar_copy(&target, token, at)?,
+                None => {
+                    let node = self.mapping.infer(target, token)?;
+                    if !matches!(token, Token::Null) {
+                        self.add_new(target, node);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies do not copy on.
+    fn scalar_copy(&mut self, leaf: &Arc<Leaf>, token: &Token<'a>, at: usize) -> Result<()> {
+        self.add_checked(leaf, token, at)?;
+        for sub in self.sub_leaves(leaf) {
+            self.add_checked(&sub, token, at)?;
+        }
+        Ok(())
+    }
+
+    fn sub_leaves(&self, leaf: &Leaf) -> Vec<Arc<Leaf>> {
+        leaf.subs.iter().filter_map(|id| self.mapping.leaf(*id).cloned()).collect()
+    }
+
+    fn add_checked(&mut self, leaf: &Leaf, token: &Token<'a>, at: usize) -> Result<()> {
+        match self.add(leaf, token) {
+            Ok(()) => Ok(()),
+            Err(_) if leaf.ignore_malformed => Ok(()),
+            Err(BadValue { cause, preview }) => {
+                let preview =
+                    preview.unwrap_or_else(|| values::scalar_text(token).unwrap_or("null").to_owned());
+                Err(self.bad_value(leaf, at, &preview, cause))
+            }
+        }
+    }
+
+    fn add(&mut self, leaf: &Leaf, token: &Token<'a>) -> std::result::Result<(), BadValue> {
+        if matches!(token, Token::Null) {
+            return match super::null_token(leaf) {
+                Some(token) => self.add(leaf, &token),
+                None => Ok(()),
+            };
+        }
+        match leaf.ty.storage() {
+            Storage::Text => {
+                let text = values::scalar_text(token).unwrap_or_default();
+                if leaf.indexed {
+                    self.flat.add_text(leaf.analyzer, leaf.id, text);
+                    self.flat.add_length(leaf.id, self.mapping.analyzers.get(leaf.analyzer).length(text));
+                }
+                Ok(())
+            }
+            Storage::Keyword if leaf.ty == FieldType::Ip => {
+                let text = values::ip(token)?;
+                self.keyword(leaf, &text)
+            }
+            Storage::Keyword => {
+                let text = values::scalar_text(token).unwrap_or_default();
+                if leaf.ignore_above != usize::MAX
+                    && text.len() > leaf.ignore_above
+                    && text.chars().count() > leaf.ignore_above
+                {
+                    return Ok(());
+                }
+                match &leaf.normalizer {
+                    Some(normalizer) => self.keyword(leaf, &normalizer.normalize(text)),
+                    None => self.keyword(leaf, text),
+                }
+            }
+            Storage::Int | Storage::Float => {
+                if let Some(number) = values::number(leaf, token)? {
+                    if leaf.indexed || leaf.doc_values {
+                        self.flat.add_number(leaf.id, number);
+                    }
+                } else if let Some(token) = super::null_token(leaf) {
+                    return self.add(leaf, &token);
+                }
+                Ok(())
+            }
+            Storage::Flattened => {
+                let text = values::scalar_text(token).unwrap_or_default();
+                self.keyword(leaf, text)
+            }
+            Storage::Nothing => Ok(()),
+        }
+    }
+
+    fn keyword(&mut self, leaf: &Leaf, text: &str) -> std::result::Result<(), BadValue> {
+        let kind = match (leaf.indexed, leaf.doc_values) {
+            (true, _) => KeywordKind::Indexed,
+            (false, true) => KeywordKind::Column,
+            (false, false) => return Ok(()),
+        };
+        values::check_term(&leaf.path, text)?;
+        self.flat.add_keyword(kind, leaf.id, text);
+        Ok(())
+    }
+
+    /// Any value below a flattened field.
+    fn flattened(&mut self, leaf: &Arc<Leaf>, key: &str) -> Result<()> {
+        self.reader.peek();
+        let at = self.reader.offset();
+        let token = self.token()?;
+        match &token {
+            Token::ObjectStart => self.flattened_object(leaf, key),
+            Token::ArrayStart => {
+                let mut first = true;
+                while self.element(&mut first)? {
+                    self.flattened(leaf, key)?;
+                }
+                Ok(())
+            }
+            Token::Null => Ok(()),
+            scalar => {
+                let text = values::scalar_text(scalar).unwrap_or_default();
+                if text.chars().count() > leaf.ignore_above {
+                    return Ok(());
+                }
+                let keyed = format!("{key}\0{text}");
+                let bad = |walker: &Self, error: BadValue| walker.bad_value(leaf, at, text, error.cause);
+                values::check_term(&leaf.path, &keyed).map_err(|error| bad(self, error))?;
+                self.keyword(leaf, text).map_err(|error| bad(self, error))?;
+                self.flat.add_keyword(KeywordKind::Keyed, leaf.id, &keyed);
+                Ok(())
+            }
+        }
+    }
+
+    fn flattened_object(&mut self, leaf: &Arc<Leaf>, path: &str) -> Result<()> {
+        let mut first = true;
+        while let Some(key) = self.reader.key(&mut first).map_err(|error| self.syntax(&error))? {
+            self.flattened(leaf, &join(path, &key))?;
+        }
+        Ok(())
+    }
+}
+
+/// An object as Java prints it, for errors.
+fn preview(json: &str) -> String {
+    fn show(value: &serde_json::Value) -> String {
+        match value {
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Object(object) => {
+                let parts: Vec<String> = object.iter().map(|(k, v)| format!("{k}={}", show(v))).collect();
+                format!("{{{}}}", parts.join(", "))
+            }
+            serde_json::Value::Array(list) => {
+                format!("[{}]", list.iter().map(show).collect::<Vec<_>>().join(", "))
+            }
+            other => other.to_string(),
+        }
+    }
+    serde_json::from_str(json).map_or_else(|_| json.to_owned(), |value| show(&value))
+}

@@ -1,0 +1,372 @@
+//! What can go wrong in the store, in the words and classes of Elasticsearch.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+/// The class of a failure. It chooses Elasticsearch's `type` and HTTP status, and thereby the caller's reaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// No such index or alias (404).
+    IndexNotFound,
+    /// An index of that name exists already (400).
+    ResourceAlreadyExists,
+    /// A named thing is absent, for example an alias that should be removed (404).
+    AliasesNotFound,
+    /// The name cannot be an index's name (400).
+    InvalidIndexName,
+    /// The name cannot be an alias's name (400).
+    InvalidAliasName,
+    /// A document does not fit the mapping, or is not JSON (400).
+    DocumentParsing,
+    /// A mapping is malformed (400).
+    MapperParsing,
+    /// A field is not mapped and the mapping is `strict` (400).
+    StrictDynamicMapping,
+    /// A parameter has a value that is not accepted (400).
+    IllegalArgument,
+    /// A request's own rules are broken (400).
+    ActionRequestValidation,
+    /// A condition on version or sequence number does not hold (409).
+    VersionConflict,
+    /// An update of a document that is not there (404).
+    DocumentMissing,
+    /// A query or search body is malformed (400).
+    Parsing,
+    /// A part of the body is malformed (400).
+    XContentParse,
+    /// A query cannot be built for this index, for example a range over a text field (400).
+    QueryShard,
+    /// A query's values do not fit the field's type (400).
+    QueryShardBadValue,
+    /// A date in a query that cannot be read (400).
+    DateParse,
+    /// A number in a body that cannot be read (400).
+    NumberFormat,
+    /// A bool query with too many parts (400).
+    TooManyClauses,
+    /// Aggregations that make too many buckets (400).
+    TooManyBuckets,
+    /// The point in time or scroll is gone (404).
+    SearchContextMissing,
+    /// Too many points in time, or too much waiting work (429).
+    TooManyRequests,
+    /// The disk is full (503): reads go on, writes are refused until there is space.
+    NoSpace,
+    /// The store is closed or closing (503).
+    Closed,
+    /// Another process uses the folder.
+    Locked,
+    /// Data on disk is not what was written.
+    Corrupt,
+    /// The operating system reports a failure (500).
+    Io,
+    /// What Elasticsearch can do but this store cannot (400).
+    Unsupported,
+    /// A defect of the store itself (500).
+    Internal,
+}
+
+impl ErrorKind {
+    /// Elasticsearch's name for this class, the `type` of its error answers.
+    #[must_use]
+    pub fn es_type(self) -> &'static str {
+        match self {
+            Self::IndexNotFound => "index_not_found_exception",
+            Self::ResourceAlreadyExists => "resource_already_exists_exception",
+            Self::AliasesNotFound => "aliases_not_found_exception",
+            Self::InvalidIndexName => "invalid_index_name_exception",
+            Self::InvalidAliasName => "invalid_alias_name_exception",
+            Self::DocumentParsing => "document_parsing_exception",
+            Self::MapperParsing => "mapper_parsing_exception",
+            Self::StrictDynamicMapping => "strict_dynamic_mapping_exception",
+            Self::IllegalArgument | Self::Unsupported | Self::QueryShardBadValue => {
+                "illegal_argument_exception"
+            }
+            Self::ActionRequestValidation => "action_request_validation_exception",
+            Self::VersionConflict => "version_conflict_engine_exception",
+            Self::DocumentMissing => "document_missing_exception",
+            Self::Parsing => "parsing_exception",
+            Self::XContentParse => "x_content_parse_exception",
+            Self::QueryShard => "query_shard_exception",
+            Self::DateParse => "parse_exception",
+            Self::NumberFormat => "number_format_exception",
+            Self::TooManyClauses => "too_many_nested_clauses",
+            Self::TooManyBuckets => "too_many_buckets_exception",
+            Self::SearchContextMissing => "search_context_missing_exception",
+            Self::TooManyRequests => "es_rejected_execution_exception",
+            Self::NoSpace => "cluster_block_exception",
+            Self::Closed => "node_closed_exception",
+            Self::Locked => "lock_obtain_failed_exception",
+            Self::Corrupt => "corrupt_index_exception",
+            Self::Io => "i_o_exception",
+            Self::Internal => "illegal_state_exception",
+        }
+    }
+
+    /// The HTTP status Elasticsearch answers with.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::IndexNotFound
+            | Self::AliasesNotFound
+            | Self::DocumentMissing
+            | Self::SearchContextMissing => 404,
+            Self::VersionConflict => 409,
+            Self::TooManyRequests => 429,
+            Self::NoSpace | Self::Closed => 503,
+            Self::Locked | Self::Corrupt | Self::Io | Self::Internal => 500,
+            _ => 400,
+        }
+    }
+}
+
+/// The cause Elasticsearch shows beneath an error (`caused_by`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cause {
+    /// Elasticsearch's name of the inner error.
+    pub es_type: String,
+    /// What it says.
+    pub reason: String,
+    /// The cause's own cause.
+    pub caused_by: Option<Box<Cause>>,
+}
+
+impl Cause {
+    /// A cause without a cause of its own.
+    #[must_use]
+    pub fn new(es_type: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { es_type: es_type.into(), reason: reason.into(), caused_by: None }
+    }
+
+    /// As the member `caused_by` of Elasticsearch's answers.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let mut object = Map::new();
+        object.insert("type".into(), json!(self.es_type));
+        object.insert("reason".into(), json!(self.reason));
+        if let Some(inner) = &self.caused_by {
+            object.insert("caused_by".into(), inner.to_value());
+        }
+        Value::Object(object)
+    }
+}
+
+/// A failure of the store: class, text for a person, and what Elasticsearch adds (index, cause).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreError(Box<Inner>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Inner {
+    kind: ErrorKind,
+    reason: String,
+    index: Option<String>,
+    index_uuid: Option<String>,
+    shard: bool,
+    search_phase: bool,
+    line_col: Option<(usize, usize)>,
+    caused_by: Option<Cause>,
+}
+
+impl StoreError {
+    /// An error of the given class with a text for a person.
+    pub fn new(kind: ErrorKind, reason: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            reason: reason.into(),
+            index: None,
+            index_uuid: None,
+            shard: false,
+            search_phase: false,
+            line_col: None,
+            caused_by: None,
+        }))
+    }
+
+    /// `illegal_argument_exception` (400).
+    pub fn illegal(reason: impl Into<String>) -> Self {
+        Self::new(ErrorKind::IllegalArgument, reason)
+    }
+
+    /// `parsing_exception` (400).
+    pub fn parsing(reason: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Parsing, reason)
+    }
+
+    /// `index_not_found_exception` (404) for this name.
+    #[must_use]
+    pub fn no_such_index(name: &str) -> Self {
+        let mut error = Self::new(ErrorKind::IndexNotFound, format!("no such index [{name}]"));
+        error.0.index = Some(name.to_owned());
+        error.0.index_uuid = Some("_na_".to_owned());
+        error
+    }
+
+    /// The error of every call after [`crate::Store::close`].
+    #[must_use]
+    pub fn closed() -> Self {
+        Self::new(ErrorKind::Closed, "the store is closed")
+    }
+
+    /// Adds the index (and its UUID) the error is about.
+    #[must_use]
+    pub fn in_index(mut self, name: &str, uuid: &str) -> Self {
+        self.0.index = Some(name.to_owned());
+        self.0.index_uuid = Some(uuid.to_owned());
+        self
+    }
+
+    /// Adds the index, its UUID and `"shard": "0"`, as Elasticsearch's engine errors do.
+    #[must_use]
+    pub fn in_shard(mut self, name: &str, uuid: &str) -> Self {
+        self = self.in_index(name, uuid);
+        self.0.shard = true;
+        self
+    }
+
+    /// Adds a cause.
+    #[must_use]
+    pub fn because(mut self, cause: Cause) -> Self {
+        self.0.caused_by = Some(cause);
+        self
+    }
+
+    /// Marks the error as raised while a search ran on an index: Elasticsearch then wraps it as
+    /// `search_phase_execution_exception`.
+    #[must_use]
+    pub fn in_search(mut self, name: &str, uuid: &str) -> Self {
+        if self.0.index.is_none() {
+            self = self.in_index(name, uuid);
+        }
+        self.0.search_phase = true;
+        self
+    }
+
+    /// Adds the position in the body, which Elasticsearch's parsing errors carry.
+    #[must_use]
+    pub fn at(mut self, line: usize, col: usize) -> Self {
+        self.0.line_col = Some((line, col));
+        self
+    }
+
+    /// The class.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Elasticsearch's `type`.
+    #[must_use]
+    pub fn es_type(&self) -> &'static str {
+        self.0.kind.es_type()
+    }
+
+    /// The HTTP status Elasticsearch answers with.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        self.0.kind.status()
+    }
+
+    /// The text for a person.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        &self.0.reason
+    }
+
+    /// The cause, if any.
+    #[must_use]
+    pub fn caused_by(&self) -> Option<&Cause> {
+        self.0.caused_by.as_ref()
+    }
+
+    /// The index the error is about, where Elasticsearch names it.
+    #[must_use]
+    pub fn index(&self) -> Option<&str> {
+        self.0.index.as_deref()
+    }
+
+    /// That index's UUID (`_na_` for an index that does not exist).
+    #[must_use]
+    pub fn index_uuid(&self) -> Option<&str> {
+        self.0.index_uuid.as_deref()
+    }
+
+    /// Whether it was raised while a search ran, see [`StoreError::in_search`].
+    #[must_use]
+    pub fn is_search_phase(&self) -> bool {
+        self.0.search_phase
+    }
+
+    /// `{"type", "reason", ...}`: the object of one root cause, and of a bulk item's `error`.
+    #[must_use]
+    pub fn to_value(&self) -> Value {
+        let mut object = Map::new();
+        object.insert("type".into(), json!(self.es_type()));
+        object.insert("reason".into(), json!(self.0.reason));
+        if let Some((line, col)) = self.0.line_col {
+            object.insert("line".into(), json!(line));
+            object.insert("col".into(), json!(col));
+        }
+        if self.0.kind == ErrorKind::IndexNotFound {
+            object.insert("resource.type".into(), json!("index_or_alias"));
+            object.insert("resource.id".into(), json!(self.0.index));
+        }
+        if let Some(cause) = &self.0.caused_by {
+            object.insert("caused_by".into(), cause.to_value());
+        }
+        if let Some(uuid) = &self.0.index_uuid {
+            object.insert("index_uuid".into(), json!(uuid));
+        }
+        if self.0.shard {
+            object.insert("shard".into(), json!("0"));
+        }
+        if let Some(index) = &self.0.index {
+            object.insert("index".into(), json!(index));
+        }
+        Value::Object(object)
+    }
+
+    /// The whole `error` member of an Elasticsearch answer, with `root_cause` and, for errors raised by a running
+    /// search, the `search_phase_execution_exception` around it.
+    #[must_use]
+    pub fn to_body(&self) -> Value {
+        let root = self.to_value();
+        if self.0.search_phase {
+            return json!({
+                "root_cause": [root],
+                "type": "search_phase_execution_exception",
+                "reason": "all shards failed",
+                "phase": "query",
+                "grouped": true,
+                "failed_shards": [{
+                    "shard": 0,
+                    "index": self.0.index,
+                    "node": "embedded",
+                    "reason": root,
+                }],
+            });
+        }
+        let mut body = Map::new();
+        let mut bare = root.clone();
+        if let Some(object) = bare.as_object_mut() {
+            object.remove("caused_by");
+        }
+        body.insert("root_cause".into(), json!([bare]));
+        if let Value::Object(object) = root {
+            body.extend(object);
+        }
+        Value::Object(body)
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0.reason)
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// The result of the store's calls.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;

@@ -1,0 +1,37 @@
+//! Embedded durable document store and search. No HTTP.
+//!
+//! A [`Store`] keeps JSON documents in named indices, durably, under Elasticsearch's rules for mappings, versions and
+//! conditions, and answers Elasticsearch's queries over them.
+
+mod aggs;
+mod analysis;
+mod catalog;
+mod dates;
+mod document;
+mod error;
+mod indexing;
+mod json;
+mod kv;
+mod mapping;
+mod model;
+mod names;
+mod query;
+mod search;
+mod settings;
+mod state;
+mod store;
+mod sync;
+mod writer;
+
+pub use aggs::AggRequest;
+pub use error::{Cause, ErrorKind, Result, StoreError};
+pub use model::{
+    Action, Condition, CreateIndex, Doc, IndexInfo, Outcome, ResolveOptions, StoreOptions, SyncMode,
+    UpdateAction, UpdateFn, VersionType, WriteOp, WriteResult,
+};
+pub use query::Query;
+pub use search::{
+    FieldRequest, HighlightField, HighlightRequest, Hit, Missing, SearchRequest, SearchResponse, SortKey,
+    SortMode, SourceFilter, Total, TrackTotal,
+};
+pub use store::{ScanPage, Store};

@@ -1,0 +1,571 @@
+//! The little languages of `query_string` and `simple_query_string`.
+
+use serde_json::Value;
+
+use super::ast::{
+    BoolNode, BoostedField, Bounds, Fuzziness, FuzzyOptions, MultiKind, Node, TextKind, TextOptions,
+};
+
+/// Which language.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Syntax {
+    /// Lucene's: fields, ranges, regular expressions; wrong input is an error.
+    Full,
+    /// `+ | - " * ( ) ~`; wrong input is taken as text.
+    Simple,
+}
+
+/// What holds where the text says nothing else.
+pub(super) struct Defaults {
+    pub(super) fields: Vec<BoostedField>,
+    pub(super) options: TextOptions,
+    pub(super) tie_breaker: f32,
+}
+
+/// How deep parentheses may nest.
+const MAX_DEPTH: usize = 30;
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Occur {
+    Should,
+    Must,
+    MustNot,
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    chars: Vec<char>,
+    pos: usize,
+    syntax: Syntax,
+    defaults: &'a Defaults,
+    depth: usize,
+}
+
+type Parsed<T> = Result<T, ()>;
+
+/// Parses a query; what is malformed is reported when the query runs.
+pub(super) fn parse(text: &str, syntax: Syntax, defaults: &Defaults) -> Node {
+    let mut parser = Parser { text, chars: text.chars().collect(), pos: 0, syntax, defaults, depth: 0 };
+    let parsed = parser.expression(&defaults.fields.clone());
+    match parsed {
+        Ok(node) if parser.at_end() => node.unwrap_or(Node::None),
+        _ if syntax == Syntax::Simple => parser.words(text, &defaults.fields),
+        _ => Node::Invalid { reason: format!("Failed to parse query [{}]", parser.text) },
+    }
+}
+
+impl Parser<'_> {
+    fn peek(&self) -> Option<char> {
+        self.chars.get(self.pos).copied()
+    }
+
+    fn at_end(&mut self) -> bool {
+        self.skip_space();
+        self.pos >= self.chars.len()
+    }
+
+    fn skip_space(&mut self) {
+        while self.peek().is_some_and(char::is_whitespace) {
+            self.pos += 1;
+        }
+    }
+
+    fn eat(&mut self, wanted: &str) -> bool {
+        let matches = wanted.chars().enumerate().all(|(at, c)| self.chars.get(self.pos + at) == Some(&c));
+        if matches {
+            self.pos += wanted.chars().count();
+        }
+        matches
+    }
+
+    /// A word operator such as `AND`, standing alone.
+    fn eat_word(&mut self, word: &str) -> bool {
+        let end = self.pos + word.len();
+        let alone = self.chars.get(end).is_none_or(|c| c.is_whitespace() || *c == '(' || *c == '"');
+        alone && self.eat(word)
+    }
+
+    /// Clauses up to the end or a closing parenthesis.
+    fn expression(&mut self, fields: &[BoostedField]) -> Parsed<Option<Node>> {
+        let mut clauses: Vec<(Occur, Node)> = Vec::new();
+        let mut explicit_or = false;
+        let default = if self.defaults.options.and { Occur::Must } else { Occur::Should };
+        loop {
+            self.skip_space();
+            if matches!(self.peek(), None | Some(')')) {
+                break;
+            }
+            let joined = self.joint();
+            self.skip_space();
+            if matches!(self.peek(), None | Some(')')) && joined.is_some() {
+                return if self.syntax == Syntax::Simple { Ok(combine(clauses, None)) } else { Err(()) };
+            }
+            let (occur, negated) = self.modifier();
+            let Some(node) = self.clause(fields)? else { continue };
+            let occur = match (occur, negated, joined) {
+                (_, true, _) => Occur::MustNot,
+                (Some(occur), _, _) => occur,
+                (None, _, Some(true)) => Occur::Must,
+                (None, _, Some(false)) => Occur::Should,
+                (None, _, None) => default,
+            };
+            match (joined, clauses.last_mut()) {
+                (Some(true), Some((last, _))) if *last == Occur::Should => *last = Occur::Must,
+                (Some(false), Some((last, _))) if *last == Occur::Must && self.defaults.options.and => {
+                    *last = Occur::Should
+                }
+                _ => {}
+            }
+            explicit_or |= joined == Some(false);
+            clauses.push((occur, node));
+        }
+        let minimum = self.defaults.options.minimum_should_match.clone().filter(|_| !explicit_or);
+        Ok(combine(clauses, minimum))
+    }
+
+    /// `AND` or `OR` between clauses.
+    fn joint(&mut self) -> Option<bool> {
+        if self.syntax == Syntax::Simple {
+            if self.peek() == Some('|') {
+                self.pos += 1;
+                return Some(false);
+            }
+            // A plus between words joins them.
+            if self.peek() == Some('+') {
+                self.pos += 1;
+                return Some(true);
+            }
+            return None;
+        }
+        if self.eat_word("AND") || self.eat("&&") {
+            Some(true)
+        } else if self.eat_word("OR") || self.eat("||") {
+            Some(false)
+        } else {
+            None
+        }
+    }
+
+    fn modifier(&mut self) -> (Option<Occur>, bool) {
+        self.skip_space();
+        match self.peek() {
+            Some('+') => {
+                self.pos += 1;
+                (Some(Occur::Must), false)
+            }
+            Some('-') => {
+                self.pos += 1;
+                (None, true)
+            }
+            Some('!') if self.syntax == Syntax::Full => {
+                self.pos += 1;
+                (None, true)
+            }
+            Some('N') if self.syntax == Syntax::Full && self.eat_word("NOT") => {
+                self.skip_space();
+                (None, true)
+            }
+            _ => (None, false),
+        }
+    }
+
+    fn group(&mut self, fields: &[BoostedField]) -> Parsed<Option<Node>> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(());
+        }
+        let inner = self.expression(fields)?;
+        if !self.eat(")") {
+            return Err(());
+        }
+        self.depth -= 1;
+        let boost = self.boost()?;
+        Ok(inner.map(|node| node.boosted(boost)))
+    }
+
+    fn clause(&mut self, fields: &[BoostedField]) -> Parsed<Option<Node>> {
+        self.skip_space();
+        if self.eat("(") {
+            return self.group(fields);
+        }
+        if self.peek() == Some('"') {
+            return self.phrase(fields).map(Some);
+        }
+        if self.syntax == Syntax::Simple {
+            return self.simple_word(fields);
+        }
+        if self.peek() == Some('/') {
+            return self.regex(fields).map(Some);
+        }
+        if matches!(self.peek(), Some('[' | '{')) {
+            return self.range(fields).map(Some);
+        }
+        let (word, wild) = self.word();
+        if word.is_empty() {
+            return Err(());
+        }
+        if self.peek() == Some(':') {
+            self.pos += 1;
+            return self.with_field(&unescape(&word));
+        }
+        self.term(&word, wild, fields).map(Some)
+    }
+
+    /// What follows `field:`.
+    fn with_field(&mut self, field: &str) -> Parsed<Option<Node>> {
+        self.skip_space();
+        let fields = [BoostedField { name: field.to_owned(), boost: 1.0 }];
+        if field == "_exists_" {
+            let (word, _) = self.word();
+            return Ok(Some(Node::Exists { field: unescape(&word) }));
+        }
+        for (operator, lower, included) in
+            [(">=", true, true), ("<=", false, true), (">", true, false), ("<", false, false)]
+        {
+            if self.eat(operator) {
+                self.skip_space();
+                let (word, _) = self.word();
+                let bound = Some((Value::String(unescape(&word)), included));
+                let bounds = if lower {
+                    Bounds { lower: bound, ..Bounds::default() }
+                } else {
+                    Bounds { upper: bound, ..Bounds::default() }
+                };
+                return Ok(Some(Node::Range { field: field.to_owned(), bounds }));
+            }
+        }
+        self.clause(&fields)
+    }
+
+    /// A word up to white space or a special character, with escapes kept.
+    fn word(&mut self) -> (String, bool) {
+        let mut word = String::new();
+        let mut wild = false;
+        while let Some(c) = self.peek() {
+            match c {
+                '\\' => {
+                    word.push(c);
+                    self.pos += 1;
+                    let Some(next) = self.peek() else { break };
+                    word.push(next);
+                }
+                c if c.is_whitespace() => break,
+                '(' | ')' | '"' | '^' | '~' | ':' | '[' | ']' | '{' | '}' => break,
+                '*' | '?' => {
+                    wild = true;
+                    word.push(c);
+                }
+                c => word.push(c),
+            }
+            self.pos += 1;
+        }
+        (word, wild)
+    }
+
+    fn number_after(&mut self, mark: char) -> Parsed<Option<String>> {
+        if self.peek() != Some(mark) {
+            return Ok(None);
+        }
+        self.pos += 1;
+        let mut digits = String::new();
+        while let Some(c) = self.peek().filter(|c| c.is_ascii_digit() || *c == '.') {
+            digits.push(c);
+            self.pos += 1;
+        }
+        Ok(Some(digits))
+    }
+
+    fn boost(&mut self) -> Parsed<f32> {
+        match self.number_after('^')? {
+            None => Ok(1.0),
+            Some(digits) => digits.parse().map_err(|_| ()),
+        }
+    }
+
+    fn term(&mut self, word: &str, wild: bool, fields: &[BoostedField]) -> Parsed<Node> {
+        let fuzzy = self.number_after('~')?;
+        let boost = self.boost()?;
+        let node = if wild {
+            if word == "*" && fields.is_empty() {
+                Node::All
+            } else {
+                each(fields, |field| match word {
+                    "*" => Node::Exists { field },
+                    _ => Node::Wildcard { field, value: word.to_owned(), case_insensitive: false },
+                })
+            }
+        } else if let Some(edits) = fuzzy {
+            let fuzziness = match edits.parse::<f32>() {
+                Ok(edits) => Fuzziness::Edits(edits.min(2.0) as u8),
+                Err(_) => Fuzziness::Auto(3, 6),
+            };
+            let mut options = FuzzyOptions::new(fuzziness);
+            options.max_expansions = self.defaults.options.max_expansions;
+            let mut text = self.defaults.options.clone();
+            text.fuzzy = Some(options);
+            self.text_node(&unescape(word), TextKind::Match, fields, text)
+        } else {
+            self.words(&unescape(word), fields)
+        };
+        Ok(node.boosted(boost))
+    }
+
+    fn phrase(&mut self, fields: &[BoostedField]) -> Parsed<Node> {
+        self.pos += 1;
+        let mut text = String::new();
+        loop {
+            match self.peek() {
+                None => return Err(()),
+                Some('"') => break,
+                Some('\\') => {
+                    self.pos += 1;
+                    text.extend(self.peek());
+                }
+                Some(c) => text.push(c),
+            }
+            self.pos += 1;
+        }
+        self.pos += 1;
+        let mut options = self.defaults.options.clone();
+        if let Some(slop) = self.number_after('~')? {
+            options.slop = slop.parse().unwrap_or(0);
+        }
+        let boost = self.boost()?;
+        Ok(self.text_node(&text, TextKind::Phrase, fields, options).boosted(boost))
+    }
+
+    fn regex(&mut self, fields: &[BoostedField]) -> Parsed<Node> {
+        self.pos += 1;
+        let mut value = String::new();
+        loop {
+            match self.peek() {
+                None => return Err(()),
+                Some('/') => break,
+                Some('\\') if self.chars.get(self.pos + 1) == Some(&'/') => {
+                    self.pos += 1;
+                    value.push('/');
+                }
+                Some(c) => value.push(c),
+            }
+            self.pos += 1;
+        }
+        self.pos += 1;
+        Ok(each(fields, |field| Node::Regexp { field, value: value.clone(), case_insensitive: false }))
+    }
+
+    fn range(&mut self, fields: &[BoostedField]) -> Parsed<Node> {
+        let lower_included = self.peek() == Some('[');
+        self.pos += 1;
+        let rest: String = self.chars[self.pos..].iter().collect();
+        let end = rest.find([']', '}']).ok_or(())?;
+        let upper_included = rest.as_bytes().get(end) == Some(&b']');
+        let inner = rest.get(..end).ok_or(())?;
+        let (lower, upper) = inner.split_once(" TO ").ok_or(())?;
+        self.pos += inner.chars().count() + 1;
+        let bound = |text: &str, included| {
+            let text = text.trim().trim_matches('"');
+            (text != "*").then(|| (Value::String(unescape(text)), included))
+        };
+        let bounds = Bounds {
+            lower: bound(lower, lower_included),
+            upper: bound(upper, upper_included),
+            ..Bounds::default()
+        };
+        let boost = self.boost()?;
+        Ok(each(fields, |field| Node::Range { field, bounds: bounds.clone() }).boosted(boost))
+    }
+
+    fn simple_word(&mut self, fields: &[BoostedField]) -> Parsed<Option<Node>> {
+        let mut word = String::new();
+        while let Some(c) = self.peek() {
+            match c {
+                '\\' => {
+                    self.pos += 1;
+                    word.extend(self.peek());
+                }
+                c if c.is_whitespace() => break,
+                '(' | ')' | '"' | '|' | '+' | '~' => break,
+                c => word.push(c),
+            }
+            self.pos += 1;
+        }
+        if word.is_empty() {
+            // A stray operator.
+            self.pos += 1;
+            return Ok(None);
+        }
+        if let Some(prefix) = word.strip_suffix('*').filter(|prefix| !prefix.is_empty()) {
+            return Ok(Some(each(fields, |field| Node::Prefix {
+                field,
+                value: prefix.to_owned(),
+                case_insensitive: false,
+            })));
+        }
+        let mut options = self.defaults.options.clone();
+        if let Some(edits) = self.number_after('~')? {
+            let fuzziness =
+                edits.parse::<u8>().map_or(Fuzziness::Auto(3, 6), |edits| Fuzziness::Edits(edits.min(2)));
+            options.fuzzy = Some(FuzzyOptions::new(fuzziness));
+        }
+        Ok(Some(self.text_node(&word, TextKind::Match, fields, options)))
+    }
+
+    /// Plain words in the default fields.
+    fn words(&self, text: &str, fields: &[BoostedField]) -> Node {
+        self.text_node(text, TextKind::Match, fields, self.defaults.options.clone())
+    }
+
+    fn text_node(
+        &self,
+        text: &str,
+        kind: TextKind,
+        fields: &[BoostedField],
+        mut options: TextOptions,
+    ) -> Node {
+        options.minimum_should_match = None;
+        options.lenient |= fields.is_empty() || self.syntax == Syntax::Simple;
+        match fields {
+            [one] if !one.name.contains('*') => {
+                Node::Text { kind, field: one.name.clone(), text: text.to_owned(), options }
+                    .boosted(one.boost)
+            }
+            many => Node::Multi {
+                kind: MultiKind::Best,
+                text_kind: kind,
+                fields: many.to_vec(),
+                text: text.to_owned(),
+                options,
+                tie_breaker: self.defaults.tie_breaker,
+            },
+        }
+    }
+}
+
+/// The same query on each field; on all of them when none is named.
+fn each(fields: &[BoostedField], make: impl Fn(String) -> Node) -> Node {
+    match fields {
+        [] => make("*".to_owned()),
+        [one] => make(one.name.clone()).boosted(one.boost),
+        many => Node::DisMax {
+            queries: many.iter().map(|field| make(field.name.clone()).boosted(field.boost)).collect(),
+            tie_breaker: 0.0,
+        },
+    }
+}
+
+fn unescape(word: &str) -> String {
+    let mut out = String::with_capacity(word.len());
+    let mut chars = word.chars();
+    while let Some(c) = chars.next() {
+        if c == '\\' { out.extend(chars.next()) } else { out.push(c) }
+    }
+    out
+}
+
+fn combine(mut clauses: Vec<(Occur, Node)>, minimum: Option<String>) -> Option<Node> {
+    if clauses.len() <= 1 {
+        let (occur, node) = clauses.pop()?;
+        if occur != Occur::MustNot {
+            return Some(node);
+        }
+        return Some(Node::Bool(BoolNode { must_not: vec![node], ..BoolNode::default() }));
+    }
+    let mut parts = BoolNode { minimum_should_match: minimum, ..BoolNode::default() };
+    for (occur, node) in clauses {
+        match occur {
+            Occur::Should => parts.should.push(node),
+            Occur::Must => parts.must.push(node),
+            Occur::MustNot => parts.must_not.push(node),
+        }
+    }
+    Some(Node::Bool(parts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn show(node: &Node) -> String {
+        let list = |nodes: &[Node], mark: &str| {
+            nodes.iter().map(|n| format!("{mark}{}", show(n))).collect::<Vec<_>>()
+        };
+        match node {
+            Node::Text { field, text, kind, options, .. } => match (kind, options.fuzzy) {
+                (TextKind::Phrase, _) => format!("{field}:\"{text}\"~{}", options.slop),
+                (_, Some(_)) => format!("{field}:{text}~"),
+                _ => format!("{field}:{text}"),
+            },
+            Node::Multi { text, .. } => format!("*:{text}"),
+            Node::Bool(b) => {
+                let all = [list(&b.must, "+"), list(&b.should, ""), list(&b.must_not, "-")].concat();
+                format!("({})", all.join(" "))
+            }
+            Node::Range { field, bounds } => {
+                let bound = |b: &Option<(Value, bool)>| {
+                    b.as_ref().map_or("*".into(), |(v, i)| format!("{}{i}", v.as_str().unwrap()))
+                };
+                format!("{field}:[{} {}]", bound(&bounds.lower), bound(&bounds.upper))
+            }
+            Node::Wildcard { field, value, .. }
+            | Node::Prefix { field, value, .. }
+            | Node::Regexp { field, value, .. } => format!("{field}:{value}"),
+            Node::Exists { field } => format!("?{field}"),
+            Node::Boost(inner, boost) => format!("{}^{boost}", show(inner)),
+            Node::Invalid { .. } => "invalid".into(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    fn parse_with(text: &str, syntax: Syntax, and: bool) -> String {
+        let fields = vec![BoostedField { name: "t".into(), boost: 1.0 }];
+        let options = TextOptions { and, ..TextOptions::default() };
+        show(&parse(text, syntax, &Defaults { fields, options, tie_breaker: 0.0 }))
+    }
+
+    #[test]
+    fn query_string_language() {
+        let table = [
+            ("quick", "t:quick"),
+            ("quick brown", "(t:quick t:brown)"),
+            ("quick AND brown", "(+t:quick +t:brown)"),
+            ("quick OR brown", "(t:quick t:brown)"),
+            ("quick NOT brown", "(t:quick -t:brown)"),
+            ("+a -b c", "(+t:a t:c -t:b)"),
+            ("k:a", "k:a"),
+            ("k:(a b)", "(k:a k:b)"),
+            ("k:\"a b\"~2", "k:\"a b\"~2"),
+            ("n:[1 TO 5}", "n:[1true 5false]"),
+            ("n:>=5", "n:[5true *]"),
+            ("d:[* TO now]", "d:[* nowtrue]"),
+            ("qui*", "t:qui*"),
+            ("/ab+/", "t:ab+"),
+            ("quikc~1", "t:quikc~"),
+            ("a^2 b", "(t:a^2 t:b)"),
+            ("_exists_:k", "?k"),
+            ("(a OR b) AND c", "(+(t:a t:b) +t:c)"),
+            ("a\\:b", "t:a:b"),
+            ("t:(quick AND", "invalid"),
+            ("\"open", "invalid"),
+        ];
+        for (text, wanted) in table {
+            assert_eq!(parse_with(text, Syntax::Full, false), wanted, "{text}");
+        }
+        assert_eq!(parse_with("a b", Syntax::Full, true), "(+t:a +t:b)");
+    }
+
+    #[test]
+    fn simple_query_string_never_fails() {
+        let table = [
+            ("quick + dog", "(+t:quick +t:dog)"),
+            ("quick | dog", "(t:quick t:dog)"),
+            ("quick -dog", "(t:quick -t:dog)"),
+            ("\"a b\" c", "(t:\"a b\"~0 t:c)"),
+            ("qui*", "t:qui"),
+            ("(a", "t:(a"),
+            ("a )", "t:a )"),
+        ];
+        for (text, wanted) in table {
+            assert_eq!(parse_with(text, Syntax::Simple, false), wanted, "{text}");
+        }
+    }
+}

@@ -1,0 +1,511 @@
+//! Reading search bodies in Elasticsearch's form.
+
+use serde_json::Value;
+
+use super::request::{
+    FieldRequest, HighlightField, HighlightRequest, Missing, SearchRequest, SortKey, SortMode, SourceFilter,
+    TrackTotal,
+};
+use crate::error::{Cause, ErrorKind, Result, StoreError};
+use crate::query::{Query, json_token, scalar_text};
+
+/// Accepted and without effect here.
+const IGNORED: [&str; 8] = [
+    "timeout",
+    "terminate_after",
+    "profile",
+    "explain",
+    "stats",
+    "ext",
+    "min_compatible_shard_node",
+    "batched_reduce_size",
+];
+/// What Elasticsearch can do and this store cannot.
+const UNSUPPORTED: [&str; 13] = [
+    "collapse",
+    "rescore",
+    "suggest",
+    "script_fields",
+    "runtime_mappings",
+    "indices_boost",
+    "slice",
+    "rank",
+    "retriever",
+    "knn",
+    "sub_searches",
+    "inner_hits",
+    "stored_script",
+];
+
+fn malformed(reason: impl Into<String>) -> StoreError {
+    StoreError::new(ErrorKind::XContentParse, reason)
+}
+
+/// A whole number, given as such or as text.
+fn whole(value: &Value) -> Result<i64> {
+    if let Some(number) = value.as_i64() {
+        return Ok(number);
+    }
+    let text = scalar_text(value);
+    let parsed = text.parse::<i64>().ok().or_else(|| value.as_f64().map(|number| number as i64));
+    parsed.ok_or_else(|| StoreError::new(ErrorKind::NumberFormat, format!("For input string: \"{text}\"")))
+}
+
+fn flag(key: &str, value: &Value) -> Result<bool> {
+    match value {
+        Value::Bool(on) => Ok(*on),
+        Value::String(text) if text == "true" => Ok(true),
+        Value::String(text) if text == "false" => Ok(false),
+        other => Err(StoreError::illegal(format!(
+            "Failed to parse value [{}] as only [true] or [false] are allowed for [{key}].",
+            scalar_text(other)
+        ))),
+    }
+}
+
+pub(super) fn request(body: &Value) -> Result<SearchRequest> {
+    let mut request = SearchRequest::new(Vec::new());
+    let body = match body {
+        Value::Null => return Ok(request),
+        Value::Object(body) => body,
+        other => {
+            return Err(StoreError::parsing(format!(
+                "Expected [START_OBJECT] but found [{}]",
+                json_token(other)
+            )));
+        }
+    };
+    for (key, value) in body {
+        member(&mut request, key, value)?;
+    }
+    if request.stored_fields.is_some() && !request.source_given {
+        let wanted = request.stored_fields.iter().flatten().any(|field| field == "_source");
+        request.source.enabled = wanted;
+    }
+    Ok(request)
+}
+
+fn member(request: &mut SearchRequest, key: &str, value: &Value) -> Result<()> {
+    match key {
+        "query" | "post_filter" => {
+            if !value.is_object() {
+                let reason = format!("Unknown key for a {} in [{key}].", json_token(value));
+                return Err(StoreError::parsing(reason));
+            }
+            let query = Query::parse(value)?;
+            if key == "query" {
+                request.query = query;
+            } else {
+                request.post_filter = Some(query);
+            }
+        }
+        "from" => {
+            let from = whole(value)?;
+            request.from = usize::try_from(from).map_err(|_| {
+                StoreError::illegal(format!("[from] parameter cannot be negative but was [{from}]"))
+            })?;
+        }
+        "size" => {
+            let size = whole(value)?;
+            request.size = usize::try_from(size).map_err(|_| {
+                StoreError::illegal(format!("[size] parameter cannot be negative, found [{size}]"))
+            })?;
+        }
+        "sort" => request.sort = sort(value)?,
+        "search_after" => request.search_after = Some(search_after(value)?),
+        "track_total_hits" => request.track_total_hits = track_total(value)?,
+        "track_scores" => request.track_scores = flag(key, value)?,
+        "_source" => {
+            request.source = source(value)?;
+            request.source_given = true;
+        }
+        "fields" | "docvalue_fields" => request.fields.extend(fields(key, value)?),
+        "stored_fields" => {
+            let list = strings(value);
+            request.stored_fields =
+                (list.as_slice() != ["_none_"]).then_some(list).or_else(|| Some(Vec::new()));
+        }
+        "version" => request.version = flag(key, value)?,
+        "seq_no_primary_term" => request.seq_no_primary_term = flag(key, value)?,
+        "min_score" => {
+            let number = value.as_f64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+            request.min_score =
+                Some(number.ok_or_else(|| StoreError::parsing("[min_score] must be a number"))? as f32);
+        }
+        "highlight" => request.highlight = Some(highlight(value)?),
+        "aggs" | "aggregations" => request.aggs = crate::aggs::parse(value)?,
+        "pit" => pit(request, value)?,
+        key if IGNORED.contains(&key) => {}
+        key if UNSUPPORTED.contains(&key) => {
+            let reason = format!("[{key}] in a search is not supported by the embedded node");
+            return Err(StoreError::new(ErrorKind::Unsupported, reason));
+        }
+        key => {
+            let reason = format!("Unknown key for a {} in [{key}].", json_token(value));
+            return Err(StoreError::parsing(reason));
+        }
+    }
+    Ok(())
+}
+
+fn pit(request: &mut SearchRequest, value: &Value) -> Result<()> {
+    let Some(object) = value.as_object() else {
+        return Err(malformed("[pit] must be an object with an [id]"));
+    };
+    let id = object.get("id").and_then(Value::as_str);
+    request.pit = Some(id.ok_or_else(|| StoreError::illegal("Required [id]"))?.to_owned());
+    if let Some(keep_alive) = object.get("keep_alive") {
+        let text = scalar_text(keep_alive);
+        let parsed = crate::settings::parse_time(&text).flatten();
+        let duration = parsed.ok_or_else(|| {
+            StoreError::illegal(format!(
+                "failed to parse setting [keep_alive] with value [{text}] as a time value: unit is missing or unrecognized"
+            ))
+        })?;
+        request.pit_keep_alive_ms = Some(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
+    }
+    Ok(())
+}
+
+fn track_total(value: &Value) -> Result<TrackTotal> {
+    match value {
+        Value::Bool(true) => Ok(TrackTotal::Exact),
+        Value::Bool(false) => Ok(TrackTotal::No),
+        Value::String(text) if text == "true" => Ok(TrackTotal::Exact),
+        Value::String(text) if text == "false" => Ok(TrackTotal::No),
+        other => match whole(other)? {
+            -1 => Ok(TrackTotal::No),
+            number => u64::try_from(number).map(TrackTotal::UpTo).map_err(|_| {
+                StoreError::illegal(format!(
+                    "[track_total_hits] parameter must be positive or equals to -1, got {number}"
+                ))
+            }),
+        },
+    }
+}
+
+fn strings(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(list) => list.iter().map(scalar_text).collect(),
+        Value::String(one) => one.split(',').map(|part| part.trim().to_owned()).collect(),
+        Value::Null => Vec::new(),
+        other => vec![scalar_text(other)],
+    }
+}
+
+/// Reads `_source`.
+pub(super) fn source(value: &Value) -> Result<SourceFilter> {
+    let mut filter = SourceFilter { enabled: true, ..SourceFilter::default() };
+    match value {
+        Value::Bool(on) => filter.enabled = *on,
+        Value::String(text) if text == "false" => filter.enabled = false,
+        Value::String(text) if text == "true" => {}
+        Value::String(_) | Value::Array(_) => filter.includes = strings(value),
+        Value::Object(object) => {
+            for (key, value) in object {
+                match key.as_str() {
+                    "includes" | "include" => filter.includes = strings(value),
+                    "excludes" | "exclude" => filter.excludes = strings(value),
+                    "exclude_vectors" => {}
+                    other => {
+                        let reason = format!("Unknown key for a {} in [{other}].", json_token(value));
+                        return Err(StoreError::parsing(reason));
+                    }
+                }
+            }
+        }
+        other => {
+            let reason = format!(
+                "Expected one of [VALUE_BOOLEAN, VALUE_STRING, START_ARRAY, START_OBJECT] but found [{}]",
+                json_token(other)
+            );
+            return Err(StoreError::parsing(reason));
+        }
+    }
+    Ok(filter)
+}
+
+fn fields(key: &str, value: &Value) -> Result<Vec<FieldRequest>> {
+    let Value::Array(list) = value else { return Err(malformed(format!("[{key}] must be an array"))) };
+    list.iter()
+        .map(|field| match field {
+            Value::String(pattern) => Ok(FieldRequest { pattern: pattern.clone(), format: None }),
+            Value::Object(object) => {
+                let pattern = object.get("field").and_then(Value::as_str);
+                let pattern = pattern.ok_or_else(|| StoreError::illegal("Required [field]"))?.to_owned();
+                Ok(FieldRequest {
+                    pattern,
+                    format: object.get("format").and_then(Value::as_str).map(str::to_owned),
+                })
+            }
+            other => Err(malformed(format!("[{key}] holds names and objects, not {}", json_token(other)))),
+        })
+        .collect()
+}
+
+fn search_after(value: &Value) -> Result<Vec<Value>> {
+    let Value::Array(list) = value else {
+        let reason = format!("Expected [START_ARRAY] in [search_after] but found [{}]", json_token(value));
+        return Err(StoreError::parsing(reason));
+    };
+    if list.is_empty() {
+        return Err(StoreError::illegal("Values must contains at least one value."));
+    }
+    if let Some(bad) = list.iter().find(|value| value.is_array() || value.is_object()) {
+        let reason = format!(
+            "Expected [VALUE_STRING] or [VALUE_NUMBER] or [VALUE_BOOLEAN] or [VALUE_NULL] but found [{}] inside search_after.",
+            json_token(bad)
+        );
+        return Err(StoreError::parsing(reason));
+    }
+    Ok(list.clone())
+}
+
+/// Reads `sort`.
+pub(super) fn sort(value: &Value) -> Result<Vec<SortKey>> {
+    let list = match value {
+        Value::Array(list) => list.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let mut keys = Vec::new();
+    for entry in list {
+        match entry {
+            Value::String(field) => {
+                // `field:desc`, as in the query parameter.
+                let (field, order) = field
+                    .rsplit_once(':')
+                    .filter(|(_, o)| matches!(*o, "asc" | "desc"))
+                    .unwrap_or((field, ""));
+                let mut key = SortKey::new(field);
+                if !order.is_empty() {
+                    key.descending = order == "desc";
+                }
+                keys.push(key);
+            }
+            Value::Object(object) => {
+                for (field, options) in object {
+                    keys.push(sort_key(field, options)?);
+                }
+            }
+            Value::Number(_) | Value::Bool(_) => keys.push(SortKey::new(scalar_text(entry))),
+            other => {
+                let reason = format!(
+                    "malformed sort format, within the sort array, an object, or an actual string are allowed, not {}",
+                    json_token(other)
+                );
+                return Err(StoreError::illegal(reason));
+            }
+        }
+    }
+    Ok(keys)
+}
+
+fn order(value: &Value) -> Result<bool> {
+    let text = scalar_text(value);
+    match text.to_lowercase().as_str() {
+        "asc" => Ok(false),
+        "desc" => Ok(true),
+        _ => {
+            let text = text.to_uppercase();
+            let reason = format!("No enum constant org.elasticsearch.search.sort.SortOrder.{text}");
+            Err(StoreError::illegal(reason))
+        }
+    }
+}
+
+fn sort_key(field: &str, options: &Value) -> Result<SortKey> {
+    let mut key = SortKey::new(field);
+    if matches!(field, "_script" | "_geo_distance") {
+        let reason = format!("sorting by [{field}] is not supported by the embedded node");
+        return Err(StoreError::new(ErrorKind::Unsupported, reason));
+    }
+    let Value::Object(options) = options else {
+        key.descending = order(options)?;
+        return Ok(key);
+    };
+    for (name, value) in options {
+        match name.as_str() {
+            "order" => {
+                key.descending = order(value).map_err(|error| {
+                    let cause = Cause::new("illegal_argument_exception", error.reason());
+                    malformed("[field_sort] failed to parse field [order]").because(cause)
+                })?;
+            }
+            "missing" => {
+                key.missing = match value.as_str() {
+                    Some("_last") => Missing::Last,
+                    Some("_first") => Missing::First,
+                    _ => Missing::Value(value.clone()),
+                }
+            }
+            "mode" => {
+                key.mode = Some(match scalar_text(value).to_lowercase().as_str() {
+                    "min" => SortMode::Min,
+                    "max" => SortMode::Max,
+                    "sum" => SortMode::Sum,
+                    "avg" => SortMode::Avg,
+                    "median" => SortMode::Median,
+                    other => {
+                        return Err(malformed(format!(
+                            "[field_sort] failed to parse field [mode]: Unknown SortMode [{other}]"
+                        )));
+                    }
+                });
+            }
+            "unmapped_type" => key.unmapped_type = value.as_str().map(str::to_owned),
+            "format" => key.format = value.as_str().map(str::to_owned),
+            "nested" | "numeric_type" | "nested_path" | "nested_filter" => {}
+            other => return Err(malformed(format!("[field_sort] unknown field [{other}]"))),
+        }
+    }
+    Ok(key)
+}
+
+/// Settings that may stand for all fields and for one.
+#[derive(Clone)]
+struct HighlightSettings {
+    pre_tag: String,
+    post_tag: String,
+    fragment_size: usize,
+    number_of_fragments: usize,
+    no_match_size: usize,
+    require_field_match: bool,
+    query: Option<Query>,
+}
+
+impl HighlightSettings {
+    fn read(&mut self, key: &str, value: &Value) -> Result<bool> {
+        let size = |value: &Value| whole(value).map(|number| usize::try_from(number).unwrap_or(0));
+        match key {
+            "pre_tags" => self.pre_tag = strings(value).into_iter().next().unwrap_or_default(),
+            "post_tags" => self.post_tag = strings(value).into_iter().next().unwrap_or_default(),
+            "fragment_size" => self.fragment_size = size(value)?,
+            "number_of_fragments" => self.number_of_fragments = size(value)?,
+            "no_match_size" => self.no_match_size = size(value)?,
+            "require_field_match" => self.require_field_match = flag(key, value)?,
+            "highlight_query" => self.query = Some(Query::parse(value)?),
+            "type"
+            | "order"
+            | "encoder"
+            | "tags_schema"
+            | "boundary_scanner"
+            | "boundary_chars"
+            | "boundary_max_scan"
+            | "boundary_scanner_locale"
+            | "phrase_limit"
+            | "max_analyzed_offset"
+            | "fragmenter"
+            | "force_source"
+            | "matched_fields"
+            | "options"
+            | "fragment_offset"
+            | "highlight_filter"
+            | "max_fragment_length" => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn highlight(value: &Value) -> Result<HighlightRequest> {
+    let Some(object) = value.as_object() else { return Err(malformed("[highlight] must be an object")) };
+    let mut common = HighlightSettings {
+        pre_tag: "<em>".to_owned(),
+        post_tag: "</em>".to_owned(),
+        fragment_size: 100,
+        number_of_fragments: 5,
+        no_match_size: 0,
+        require_field_match: true,
+        query: None,
+    };
+    for (key, value) in object.iter().filter(|(key, _)| *key != "fields") {
+        if !common.read(key, value)? {
+            return Err(malformed(format!("[highlight] unknown field [{key}]")));
+        }
+    }
+    let mut entries: Vec<(&String, &Value)> = Vec::new();
+    match object.get("fields") {
+        Some(Value::Object(fields)) => entries.extend(fields),
+        Some(Value::Array(list)) => entries.extend(list.iter().filter_map(Value::as_object).flatten()),
+        _ => {}
+    }
+    let mut fields = Vec::with_capacity(entries.len());
+    for (pattern, options) in entries {
+        let mut own = common.clone();
+        for (key, value) in options.as_object().into_iter().flatten() {
+            if !own.read(key, value)? {
+                return Err(malformed(format!("[highlight_field] unknown field [{key}]")));
+            }
+        }
+        fields.push(HighlightField {
+            pattern: pattern.clone(),
+            pre_tag: own.pre_tag,
+            post_tag: own.post_tag,
+            fragment_size: own.fragment_size,
+            number_of_fragments: own.number_of_fragments,
+            no_match_size: own.no_match_size,
+            require_field_match: own.require_field_match,
+            query: own.query,
+        });
+    }
+    Ok(HighlightRequest { fields })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn malformed_bodies_are_refused_in_elasticsearchs_words() {
+        let table = [
+            (json!({"query": 5}), "parsing_exception", "Unknown key for a VALUE_NUMBER in [query]."),
+            (json!({"foo": 1}), "parsing_exception", "Unknown key for a VALUE_NUMBER in [foo]."),
+            (
+                json!({"size": -1}),
+                "illegal_argument_exception",
+                "[size] parameter cannot be negative, found [-1]",
+            ),
+            (
+                json!({"from": -1}),
+                "illegal_argument_exception",
+                "[from] parameter cannot be negative but was [-1]",
+            ),
+            (json!({"size": "abc"}), "number_format_exception", "For input string: \"abc\""),
+            (
+                json!({"sort": [{"n": {"order": "up"}}]}),
+                "x_content_parse_exception",
+                "[field_sort] failed to parse field [order]",
+            ),
+            (
+                json!({"sort": [{"n": {"foo": "up"}}]}),
+                "x_content_parse_exception",
+                "[field_sort] unknown field [foo]",
+            ),
+            (
+                json!({"collapse": {"field": "x"}}),
+                "illegal_argument_exception",
+                "[collapse] in a search is not supported by the embedded node",
+            ),
+        ];
+        for (body, es_type, reason) in table {
+            let error = request(&body).unwrap_err();
+            assert_eq!((error.es_type(), error.reason()), (es_type, reason), "{body}");
+        }
+    }
+
+    #[test]
+    fn source_and_sort_take_all_their_forms() {
+        assert!(!source(&json!(false)).unwrap().enabled);
+        assert_eq!(source(&json!("a,b")).unwrap().includes, ["a", "b"]);
+        assert_eq!(source(&json!({"excludes": ["a"]})).unwrap().excludes, ["a"]);
+        let keys = sort(
+            &json!(["a", {"b": "desc"}, {"c": {"order": "asc", "missing": "_first"}}, "_score", "d:desc"]),
+        )
+        .unwrap();
+        let shown: Vec<(&str, bool)> = keys.iter().map(|key| (key.field.as_str(), key.descending)).collect();
+        assert_eq!(shown, [("a", false), ("b", true), ("c", false), ("_score", true), ("d", true)]);
+        assert_eq!(keys[2].missing, Missing::First);
+    }
+}
