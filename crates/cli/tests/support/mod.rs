@@ -13,68 +13,68 @@ use tributary_client::{Client, ClientOptions};
 use tributary_harness::{Binary, Process};
 
 /// Time that is long enough on a busy machine.
-pub const LONG: Duration = Duration::from_secs(120);
+pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// The binary under test.
-pub fn tributary() -> Binary {
+pub(crate) fn tributary() -> Binary {
     // What the machine's user has logged in to is not for tests.
     Binary::new(env!("CARGO_BIN_EXE_tributary")).env("XDG_CONFIG_HOME", "/nonexistent")
 }
 
 /// A folder of files beside a data folder.
-pub struct World {
+pub(crate) struct World {
     folder: TempDir,
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = TempDir::new().unwrap();
         fs::create_dir(folder.path().join("files")).unwrap();
         Self { folder }
     }
 
     /// The folder to sync.
-    pub fn files(&self) -> PathBuf {
+    pub(crate) fn files(&self) -> PathBuf {
         // As the program sees it.
         fs::canonicalize(self.folder.path()).unwrap().join("files")
     }
 
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.folder.path()
     }
 
-    pub fn write(&self, name: &str, text: &str) {
+    pub(crate) fn write(&self, name: &str, text: &str) {
         let path = self.files().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
 
-    pub fn remove(&self, name: &str) {
+    pub(crate) fn remove(&self, name: &str) {
         fs::remove_file(self.files().join(name)).unwrap();
     }
 
     /// Starts quickstart on the folder, on a free port.
-    pub fn quickstart(&self) -> Process {
+    pub(crate) fn quickstart(&self) -> Process {
         tributary().start(self.quickstart_args())
     }
 
-    pub fn quickstart_args(&self) -> Vec<String> {
+    pub(crate) fn quickstart_args(&self) -> Vec<String> {
         let (files, data) = (self.files().display().to_string(), self.data().display().to_string());
         ["quickstart", &files, "--listen", "127.0.0.1:0", "--data", &data].map(str::to_owned).to_vec()
     }
 
     /// Starts a node on the data folder, on a free port.
-    pub fn serve(&self) -> Process {
+    pub(crate) fn serve(&self) -> Process {
         let data = self.data().display().to_string();
         tributary().start(["serve", "--listen", "127.0.0.1:0", "--data", &data])
     }
 
     /// The folder's files: path to text.
-    pub fn on_disk(&self) -> BTreeMap<String, String> {
+    pub(crate) fn on_disk(&self) -> BTreeMap<String, String> {
         let mut found = BTreeMap::new();
         let mut open = vec![self.files()];
         while let Some(folder) = open.pop() {
@@ -92,27 +92,27 @@ impl World {
 }
 
 /// Ends a process as Ctrl-C does and asserts that it ended well.
-pub fn stop(mut process: Process) {
+pub(crate) fn stop(mut process: Process) {
     process.interrupt();
     let status = process.wait(Duration::from_secs(30));
     assert_eq!(status.code(), Some(0), "a process that is asked to stop exits with 0");
 }
 
-pub fn client(url: &str) -> Client {
+pub(crate) fn client(url: &str) -> Client {
     Client::new(ClientOptions::new([url])).unwrap()
 }
 
 /// A document as the index has it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Indexed {
-    pub path: String,
-    pub body: String,
-    pub version: i64,
-    pub seq_no: i64,
+pub(crate) struct Indexed {
+    pub(crate) path: String,
+    pub(crate) body: String,
+    pub(crate) version: i64,
+    pub(crate) seq_no: i64,
 }
 
 /// Every document of an index, by id.
-pub async fn indexed(client: &Client, index: &str) -> BTreeMap<String, Indexed> {
+pub(crate) async fn indexed(client: &Client, index: &str) -> BTreeMap<String, Indexed> {
     client.raw("POST", &format!("/{index}/_refresh"), None).await.unwrap();
     let body =
         json!({"size": 10000, "version": true, "seq_no_primary_term": true, "query": {"match_all": {}}});
@@ -131,12 +131,12 @@ pub async fn indexed(client: &Client, index: &str) -> BTreeMap<String, Indexed> 
 }
 
 /// Path to text of every document of an index.
-pub async fn in_index(client: &Client, index: &str) -> BTreeMap<String, String> {
+pub(crate) async fn in_index(client: &Client, index: &str) -> BTreeMap<String, String> {
     indexed(client, index).await.into_values().map(|document| (document.path, document.body)).collect()
 }
 
 /// Waits until `holds` does.
-pub async fn eventually<F: AsyncFn() -> bool>(what: &str, holds: F) {
+pub(crate) async fn eventually<F: AsyncFn() -> bool>(what: &str, holds: F) {
     let end = Instant::now() + LONG;
     while !holds().await {
         assert!(Instant::now() < end, "never: {what}");
@@ -144,6 +144,6 @@ pub async fn eventually<F: AsyncFn() -> bool>(what: &str, holds: F) {
     }
 }
 
-pub fn parse(text: &str) -> Value {
+pub(crate) fn parse(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("no JSON ({error}): {text}"))
 }

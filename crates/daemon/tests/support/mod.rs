@@ -11,7 +11,14 @@ use tokio::time::Instant;
 use tributary_client::{Client, ClientOptions, JobFilter, NewConnector, Versioned};
 use tributary_daemon::{Daemon, DaemonError, DaemonOptions, Selection};
 pub struct TestNode;
-impl TestNode { pub async fn start() -> Self { Self } pub fn client(&self) -> Client { unimplemented!() } }
+impl TestNode {
+    pub async fn start() -> Self {
+        Self
+    }
+    pub fn client(&self) -> Client {
+        unimplemented!()
+    }
+}
 use tributary_protocol::{
     Connector, ConnectorId, ConnectorStatus, IndexName, JobType, SyncJob, SyncJobId, SyncStatus,
     TriggerMethod,

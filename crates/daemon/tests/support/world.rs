@@ -108,9 +108,9 @@ impl World {
         self.0.listings.fetch_add(1, Ordering::SeqCst);
         self.0.running.fetch_add(1, Ordering::SeqCst);
         let running = Running(self.clone());
-        let documents = self.0.documents.lock().unwrap().clone();
+        let documents = Arc::new(self.0.documents.lock().unwrap().clone());
         stream::unfold((from, running, true), move |(at, running, fresh)| {
-            let documents = documents.clone();
+            let documents = Arc::clone(&documents);
             let world = running.0.clone();
             async move {
                 world

@@ -151,7 +151,7 @@ impl Node {
         let Some(index) = self.protocol_index(kind) else { return Ok(Listed::default()) };
         let mut request = SearchRequest::new(vec![index]);
         request.query = Query::parse(&query)?;
-        request.sort = vec![sort, SortKey::new("_id")];
+        request.sort = vec![sort];
         request.from = page.from;
         request.size = page.size;
         request.track_total_hits = TrackTotal::UpTo(10_000);

@@ -139,6 +139,7 @@ impl Place {
         let sort_values = request.sort.len();
         if request.sort.is_empty() {
             request.sort = vec![SortKey::new("_score"), SortKey::new("_shard_doc")];
+            request.track_scores = true;
         }
         Self { request, sort_values, total: None, max_score: None }
     }

@@ -150,7 +150,7 @@ fn track_total(text: &str) -> Result<TrackTotal> {
 /// What the `_source` parameters say, as a part of a body.
 pub(super) fn source_of_params(params: &Params) -> Result<Option<SourceFilter>> {
     let list = |name: &str| params.list(name).unwrap_or_default();
-    let mut filter = SourceFilter { enabled: true, ..SourceFilter::default() };
+    let mut filter = SourceFilter::default();
     match params.get("_source") {
         Some("false") => filter.enabled = false,
         Some("true" | "") | None => {}

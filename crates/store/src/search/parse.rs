@@ -195,7 +195,7 @@ fn strings(value: &Value) -> Vec<String> {
 
 /// Reads `_source`.
 pub(super) fn source(value: &Value) -> Result<SourceFilter> {
-    let mut filter = SourceFilter { enabled: true, ..SourceFilter::default() };
+    let mut filter = SourceFilter::default();
     match value {
         Value::Bool(on) => filter.enabled = *on,
         Value::String(text) if text == "false" => filter.enabled = false,

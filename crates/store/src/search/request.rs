@@ -17,7 +17,7 @@ pub enum TrackTotal {
 }
 
 /// A part of the source (`_source` in a search body, `_source*` parameters of a get).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SourceFilter {
     /// `false` leaves the source out altogether.
     pub enabled: bool,
@@ -181,7 +181,7 @@ impl SearchRequest {
             search_after: None,
             track_total_hits: TrackTotal::UpTo(10_000),
             track_scores: false,
-            source: SourceFilter { enabled: true, ..SourceFilter::default() },
+            source: SourceFilter::default(),
             source_given: false,
             fields: Vec::new(),
             stored_fields: None,
@@ -202,6 +202,13 @@ impl SearchRequest {
     /// `parsing_exception`, `x_content_parse_exception` or `illegal_argument_exception` naming the offending part.
     pub fn parse(body: &Value) -> Result<Self> {
         super::parse::request(body)
+    }
+}
+
+impl Default for SourceFilter {
+    /// All of it.
+    fn default() -> Self {
+        Self { enabled: true, includes: Vec::new(), excludes: Vec::new() }
     }
 }
 
