@@ -1,8 +1,9 @@
-//! Development tasks: `cargo xtask generate [--check]`, `layers`, `bench`.
+//! Development tasks: `cargo xtask generate [--check]`, `layers`, `new-connector NAME`, `bench`.
 
 mod bench;
 mod generate;
 mod layers;
+mod new_connector;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -27,6 +28,11 @@ enum Task {
     },
     /// Check that every crate uses only the crates it may.
     Layers,
+    /// Make a new source: a folder under `connectors/` that compiles, tests and all.
+    NewConnector {
+        /// Its name, in lower-case words: `my-shop`.
+        name: String,
+    },
     /// Measure the program: prints seconds, documents per second and peak memory.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -40,6 +46,7 @@ fn main() -> ExitCode {
     let outcome = match Cli::parse().task {
         Task::Generate { check } => generate::run(&root, check),
         Task::Layers => layers::run(&root),
+        Task::NewConnector { name } => new_connector::run(&root, &name),
         Task::Bench(bench) => bench::run(&root, &bench),
     };
     report(&outcome)

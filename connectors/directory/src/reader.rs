@@ -122,7 +122,8 @@ mod tests {
         let lanes: Vec<Lane> = jobs.into_iter().filter_map(|job| reader.push(job)).collect();
         assert_eq!(lanes.len(), LANES);
         lanes.into_iter().for_each(Lane::run);
-        assert_eq!((reader.lock().lanes, reader.lock().waiting.len()), (0, 0));
+        let queue = reader.lock();
+        assert_eq!((queue.lanes, queue.waiting.len()), (0, 0));
         for mut content in contents {
             assert!(matches!(content.try_recv(), Ok(Ok(Content::Nothing { .. }))));
         }

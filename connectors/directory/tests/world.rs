@@ -1,6 +1,12 @@
 //! A folder in the tests' temporary place.
 
-#![allow(dead_code, unreachable_pub, clippy::new_without_default, reason = "each test file uses its part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::new_without_default,
+    clippy::unwrap_used,
+    reason = "each test file uses its part"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

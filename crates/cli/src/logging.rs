@@ -20,9 +20,10 @@ use crate::terminal;
 /// The version of the Elastic Common Schema that the lines follow.
 const ECS_VERSION: &str = "8.11.0";
 
-/// The log of a command that answers and ends: what may need attention, for people.
+/// The log of a command: what may need attention, for people. Requests that were tried again are told of only in the
+/// error of a command that failed.
 pub(crate) fn for_commands(wanted: Option<&str>) -> Result<()> {
-    install(&directives(wanted, Level::Warn, Level::Warn), LogFormat::Human)
+    install(&directives(wanted, Level::Warn, Level::Error), LogFormat::Human)
 }
 
 /// The log of a daemon: as the configuration says, unless the command line says otherwise.

@@ -1,10 +1,13 @@
 //! What the user can mend ends with exit code 1 and one line that names the thing and the mend.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod support;
 
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 
 use support::{World, stop, tributary};
 use tributary_harness::free_address;
@@ -100,9 +103,10 @@ fn every_problem_of_a_configuration_has_its_line() {
 #[test]
 fn secrets_are_never_repeated() {
     let world = World::new();
-    let text = "elasticsearch: {host: 'http://user:hunter2@a:1', password: hunter2, max_retries: hunter2x}";
+    let text = "elasticsearch: {host: 'http://user:hunter2@a:1', password: [s3cr3t], api_key: {k: s3cr3t}, max_retries: x}";
     let lines = tributary().run(["run", "-c", &config(&world, text)]).failure(1).join("\n");
-    assert!(!lines.contains("user:hunter2"), "{lines}");
+    assert!(lines.contains("elasticsearch.password") && lines.contains("elasticsearch.host"), "{lines}");
+    assert!(!lines.contains("hunter2") && !lines.contains("s3cr3t"), "{lines}");
 }
 
 #[test]
@@ -213,4 +217,39 @@ fn a_folder_that_may_not_be_read_is_named() {
     }
     let line = refused(&["quickstart", &folder.display().to_string()]);
     assert!(line.contains("closed") && line.contains("cannot be read"), "{line}");
+}
+
+/// A small disk of its own; taken away when dropped.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    /// `None` where the test may not mount one.
+    fn mount(at: std::path::PathBuf) -> Option<Self> {
+        fs::create_dir(&at).unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", "size=16m", "tmpfs"]).arg(&at).output();
+        mounted.is_ok_and(|output| output.status.success()).then_some(Self(at))
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(&self.0).output());
+    }
+}
+
+#[test]
+fn a_full_disk_is_named() {
+    let world = World::new();
+    world.write("a.md", "text");
+    let Some(disk) = Disk::mount(world.path().join("disk")) else { return };
+    // The file ends where the disk does.
+    drop(fs::write(disk.0.join("fill"), vec![0; 15 << 20]));
+    let data = disk.0.join("data").display().to_string();
+    let files = world.files().display().to_string();
+    let ended = tributary().run(["quickstart", &files, "--listen", "127.0.0.1:0", "--data", &data, "--once"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 1, "{}", ended.stderr);
+    assert!(errors[0].contains("disk") && errors[0].contains("free space"), "{}", errors[0]);
 }

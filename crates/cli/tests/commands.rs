@@ -1,5 +1,7 @@
 //! The life of a connector, its jobs and its index, by the command line; and what programs get of it.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod support;
 
 use std::fs;

@@ -1,8 +1,10 @@
 //! `tributary quickstart`, from an empty folder to a restart.
 
+#![allow(clippy::unwrap_used, reason = "a test")]
+
 mod support;
 
-use support::{LONG, World, client, in_index, indexed, parse, stop, tributary};
+use support::{LONG, World, client, differences, indexed, parse, stop, tributary};
 
 fn world() -> World {
     let world = World::new();
@@ -24,7 +26,7 @@ async fn a_folder_becomes_searchable_and_follows_its_changes_and_a_restart_goes_
     let url = running.url();
     running.wait_for("synced: 3 indexed", LONG);
     let node = client(&url);
-    assert_eq!(in_index(&node, "files").await, world.on_disk());
+    assert_eq!(differences(&node, "files", &world).await, [""; 0]);
 
     let answer = node.raw("GET", "/files/_search?q=body:bodensee", None).await.unwrap();
     assert_eq!(answer["hits"]["total"]["value"], 1, "{answer}");
@@ -41,7 +43,7 @@ async fn a_folder_becomes_searchable_and_follows_its_changes_and_a_restart_goes_
     world.remove("two.txt");
     let id = connector(&url);
     tributary().run(["job", "start", &id, "--wait", "--host", &url]).success();
-    assert_eq!(in_index(&node, "files").await, world.on_disk());
+    assert_eq!(differences(&node, "files", &world).await, [""; 0]);
     let before = indexed(&node, "files").await;
     stop(running);
 
@@ -76,7 +78,7 @@ async fn a_change_shows_by_itself_after_the_next_scheduled_sync() {
     running.wait_for("synced: 3 indexed", LONG);
     world.write("five.md", "later");
     running.wait_for("synced: 1 indexed, 0 deleted", LONG);
-    assert_eq!(in_index(&client(&url), "files").await, world.on_disk());
+    assert_eq!(differences(&client(&url), "files", &world).await, [""; 0]);
     stop(running);
 }
 

@@ -156,7 +156,9 @@ async fn a_stopped_daemon_suspends_its_sync_and_the_next_goes_on_with_it() {
     options.worker_name.push_str("-again");
     let shutdown = rig.daemon(options);
     let job = rig.job_is(&id, SyncStatus::Completed).await;
-    assert_eq!((job.indexed_document_count, rig.count().await), (20_000, 20_000));
+    // What was written shortly before the stop may not show yet, and is written once more then.
+    assert!(job.indexed_document_count >= 20_000);
+    assert_eq!(rig.count().await, 20_000);
     assert!(world.listed() - before < 20_000, "it went on where it was");
     rig.stop(&shutdown).await;
 }
@@ -347,5 +349,116 @@ async fn incremental_syncs_go_on_from_the_connectors_cursor() {
         connector.sync_cursor.as_ref().is_some_and(|cursor| cursor["listed"] == 6)
     })
     .await;
+    rig.stop(&shutdown).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_document_is_named_in_its_job() {
+    let world = World::new("refused").with_documents(5);
+    let mut rig = Rig::start(&world).await;
+    let mapping = json!({"mappings": {"properties": {"title": {"type": "integer"}}}});
+    rig.client.ensure_index(&rig.index, Some(&mapping)).await.unwrap();
+    let shutdown = rig.daemon(rig.options());
+    let id = rig.ask(JobType::Full).await;
+    let job = rig.job_is(&id, SyncStatus::Completed).await;
+    assert_eq!(job.indexed_document_count, 0);
+    let refused = support::refused(&job);
+    assert_eq!(refused["samples"].as_array().unwrap().len(), 5, "{refused}");
+    assert!(refused["samples"][0]["reason"].as_str().unwrap().contains("title"), "{refused}");
+    rig.stop(&shutdown).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_connector_is_deleted_ends_and_its_sync_stops() {
+    let world = World::new("deleted").with_documents(100_000).slow(Duration::from_millis(1));
+    let mut rig = Rig::start(&world).await;
+    let shutdown = rig.daemon(rig.options());
+    let id = rig.ask(JobType::Full).await;
+    until("listing", || world.listed() > 0).await;
+    rig.client.delete_connector(&rig.connector, false, false).await.unwrap();
+    let job = rig.job_is(&id, SyncStatus::Error).await;
+    assert!(job.error.unwrap().contains("deleted"));
+    until("stopped", || !world.is_listing()).await;
+    rig.stop(&shutdown).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_jobs_that_were_to_be_cancelled_and_jobs_without_connector_end() {
+    let world = World::new("dead").with_documents(1);
+    let mut rig = Rig::start(&world).await;
+    let dead = json!({"status": "canceling", "worker_hostname": "w", "metadata": {"tributary": {"token": "t",
+        "worker": "w", "lease_expires_at": "2024-01-01T00:00:00Z"}}});
+    let canceling = rig.ask(JobType::Full).await;
+    rig.client.update_job(&canceling, &dead, None).await.unwrap();
+    rig.client
+        .update_connector(&rig.connector, &json!({"last_sync_status": "in_progress"}), None)
+        .await
+        .unwrap();
+    let orphan = rig.ask(JobType::AccessControl).await;
+    let other = json!({"connector": {"id": "nobody"}, "status": "in_progress", "worker_hostname": "w",
+        "last_seen": "2024-01-01T00:00:00Z"});
+    rig.client.update_job(&orphan, &other, None).await.unwrap();
+    let shutdown = rig.daemon(rig.options());
+    rig.job_is(&canceling, SyncStatus::Canceled).await;
+    let job = rig.job_is(&orphan, SyncStatus::Error).await;
+    assert!(job.error.unwrap().contains("does not exist"));
+    rig.connector_is("released", |connector| connector.last_sync_status == Some(SyncStatus::Canceled)).await;
+    rig.stop(&shutdown).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_connector_cannot_do_fails_with_a_reason_instead_of_waiting_for_ever() {
+    let world = World::new("unable").with_documents(1);
+    let mut rig = Rig::start(&world).await;
+    let shutdown = rig.daemon(rig.options());
+    rig.is_connected().await;
+    let id = rig.ask(JobType::AccessControl).await;
+    let job = rig.job_is(&id, SyncStatus::Error).await;
+    assert!(job.error.unwrap().contains("does not support access-control syncs"));
+    rig.stop(&shutdown).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_sync_in_the_foreground_is_refused_while_one_runs() {
+    let world = World::new("busy").with_documents(100_000).slow(Duration::from_millis(1));
+    let mut rig = Rig::start(&world).await;
+    let shutdown = rig.daemon(rig.options());
+    rig.ask(JobType::Full).await;
+    until("listing", || world.listed() > 0).await;
+    let request = SyncRequest {
+        connector: rig.connector.clone(),
+        job_type: JobType::Full,
+        plan: false,
+        allow_deletes: false,
+    };
+    let (registry, progress) = (support::registry(), Progress::new());
+    let refused = sync_now(&rig.client, &registry, &rig.options(), request, progress, Control::new()).await;
+    let error = refused.unwrap_err();
+    assert!(error.is_mendable() && error.to_string().contains("running already"), "{error}");
+    rig.stop(&shutdown).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_does_not_come_up_ends_the_daemon_with_an_error() {
+    let options = tributary_client::ClientOptions::new(["http://127.0.0.1:9"]);
+    let client = tributary_client::Client::new(options).unwrap();
+    let mut options = tributary_daemon::DaemonOptions::default();
+    options.start_timeout = Some(Duration::from_millis(600));
+    let daemon = tributary_daemon::Daemon::new(client, support::registry(), options);
+    let error = daemon.run(tributary_tasks::Shutdown::new()).await.unwrap_err();
+    assert!(error.is_mendable() && error.hint().is_some(), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_that_needs_nothing_is_not_written() {
+    let world = World::new("idle").with_documents(1);
+    let mut rig = Rig::start(&world).await;
+    let shutdown = rig.daemon(rig.options());
+    rig.is_connected().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let version = async || rig.client.connector(&rig.connector).await.unwrap().unwrap().version;
+    let before = version().await;
+    tokio::time::sleep(Duration::from_millis(2000)).await;
+    assert_eq!(version().await, before);
     rig.stop(&shutdown).await;
 }

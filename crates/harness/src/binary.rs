@@ -73,14 +73,12 @@ impl Binary {
 
 impl Ended {
     /// The result of a run that must have succeeded.
-    #[must_use]
     pub fn success(self) -> String {
         assert_eq!(self.code, Some(0), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self.stdout
     }
 
     /// The lines of stderr of a run that must have failed with this code.
-    #[must_use]
     pub fn failure(self, code: i32) -> Vec<String> {
         assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self.stderr.lines().map(str::to_owned).collect()

@@ -105,7 +105,7 @@ impl Process {
     fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("the program's id");
         // It may have ended by itself.
-        drop(kill_process(pid, signal));
+        let _gone = kill_process(pid, signal);
     }
 }
 
@@ -131,8 +131,6 @@ fn collect(from: impl Read + Send + 'static, into: Arc<Mutex<Vec<String>>>) {
 #[cfg(test)]
 mod tests {
     use crate::Binary;
-
-    use super::*;
 
     #[test]
     fn lines_are_seen_and_a_killed_program_is_gone() {

@@ -142,7 +142,8 @@ impl Templates {
                 layers.extend(template.get("template").cloned());
             }
         }
-        layers.push(json!({"settings": asked.settings, "mappings": asked.mappings, "aliases": asked.aliases}));
+        let CreateIndex { settings, mappings, aliases } = asked;
+        layers.push(json!({"settings": settings, "mappings": mappings, "aliases": aliases}));
         merged(&layers)
     }
 }

@@ -10,7 +10,15 @@ use crate::http::{ApiError, Result, position_of, token_name};
 
 /// The keys an update's body may have.
 const KEYS: [&str; 9] = [
-    "doc", "upsert", "doc_as_upsert", "detect_noop", "scripted_upsert", "script", "_source", "if_seq_no", "if_primary_term",
+    "doc",
+    "upsert",
+    "doc_as_upsert",
+    "detect_noop",
+    "scripted_upsert",
+    "script",
+    "_source",
+    "if_seq_no",
+    "if_primary_term",
 ];
 
 /// What an update asks for.
@@ -26,6 +34,9 @@ pub(crate) struct UpdateRequest {
     pub(crate) if_seq_no: Option<u64>,
     pub(crate) if_primary_term: Option<u64>,
 }
+
+/// What is done to a document after its changes were merged: its final form, or none when it is to stay as it was.
+pub(crate) type Finish = Box<dyn FnOnce(Bytes) -> Result<Option<Bytes>, StoreError> + Send>;
 
 /// The document as an update left it.
 pub(crate) type Updated = Arc<Mutex<Option<Bytes>>>;
@@ -70,7 +81,11 @@ impl UpdateRequest {
             return Err(request.check(false));
         }
         let Value::Object(given) = crate::http::parse_json(body)? else {
-            return Err(ApiError::new(400, "x_content_parse_exception", "[1:1] [UpdateRequest] Expected START_OBJECT"));
+            return Err(ApiError::new(
+                400,
+                "x_content_parse_exception",
+                "[1:1] [UpdateRequest] Expected START_OBJECT",
+            ));
         };
         for (key, value) in given {
             match key.as_str() {
@@ -119,13 +134,30 @@ impl UpdateRequest {
         source.and_then(|source| serde_json::to_vec(source).ok()).map(Bytes::from)
     }
 
-    /// The write, and where the document's new form will be found.
-    pub(crate) fn into_action(self, id: &str) -> (Action, Updated) {
+    /// Whether what is written for a missing document is an object of its own, not the changes.
+    pub(crate) fn has_own_upsert(&self) -> bool {
+        self.upsert.is_some() && !self.doc_as_upsert
+    }
+
+    /// Replaces what [`UpdateRequest::upsert_source`] gives.
+    pub(crate) fn set_upsert_source(&mut self, source: Map<String, Value>) {
+        if self.doc_as_upsert {
+            self.doc = Some(source);
+        } else {
+            self.upsert = Some(source);
+        }
+    }
+
+    /// The write, and where the document's new form will be found. It keeps to `if_seq_no` and `if_primary_term`.
+    pub(crate) fn into_action(self, id: &str, finish: Option<Finish>) -> (Action, Updated) {
         let updated = Updated::default();
         let seen = Arc::clone(&updated);
         let id = id.to_owned();
         let decide = move |doc: Option<&Doc>| {
-            let action = self.decide(doc, &id)?;
+            let mut action = self.decide(doc, &id)?;
+            if let (Some(_), Some(finish), UpdateAction::Put(source)) = (doc, finish, &action) {
+                action = finish(source.clone())?.map_or(UpdateAction::Noop, UpdateAction::Put);
+            }
             let now = match &action {
                 UpdateAction::Put(source) => Some(source.clone()),
                 _ => doc.map(|doc| doc.source.clone()),
@@ -136,6 +168,21 @@ impl UpdateRequest {
         (Action::Update(Box::new(decide)), updated)
     }
 
+    /// A document that is missing is told as missing, so this is not left to the store.
+    fn check_condition(&self, doc: &Doc, id: &str) -> Result<(), StoreError> {
+        let seq_no = self.if_seq_no.unwrap_or(doc.seq_no);
+        let term = self.if_primary_term.unwrap_or(doc.primary_term);
+        if (seq_no, term) == (doc.seq_no, doc.primary_term) {
+            return Ok(());
+        }
+        let reason = format!(
+            "[{id}]: version conflict, required seqNo [{seq_no}], primary term [{term}]. current document has seqNo [{}] \
+             and primary term [{}]",
+            doc.seq_no, doc.primary_term
+        );
+        Err(StoreError::new(ErrorKind::VersionConflict, reason))
+    }
+
     fn decide(self, doc: Option<&Doc>, id: &str) -> Result<UpdateAction, StoreError> {
         let Some(doc) = doc else {
             let source = self.upsert_source().ok_or_else(|| {
@@ -143,15 +190,20 @@ impl UpdateRequest {
             })?;
             return Ok(UpdateAction::Put(source));
         };
+        self.check_condition(doc, id)?;
         let mut source: Map<String, Value> = serde_json::from_slice(&doc.source).map_err(|error| {
-            StoreError::new(ErrorKind::DocumentParsing, format!("the stored document [{id}] cannot be updated: {error}"))
+            StoreError::new(
+                ErrorKind::DocumentParsing,
+                format!("the stored document [{id}] cannot be updated: {error}"),
+            )
         })?;
         let changed = merge(&mut source, self.doc.unwrap_or_default());
         if !changed && !self.keep_noop {
             return Ok(UpdateAction::Noop);
         }
-        let bytes = serde_json::to_vec(&source)
-            .map_err(|error| StoreError::new(ErrorKind::Internal, format!("cannot write the document: {error}")))?;
+        let bytes = serde_json::to_vec(&source).map_err(|error| {
+            StoreError::new(ErrorKind::Internal, format!("cannot write the document: {error}"))
+        })?;
         Ok(UpdateAction::Put(bytes.into()))
     }
 }
@@ -206,7 +258,10 @@ mod tests {
         for (body, wanted) in table {
             assert_eq!(run(&body, Some(&stored)).unwrap(), wanted, "{body}");
         }
-        assert_eq!(run(&json!({"doc": {"a": 2}, "doc_as_upsert": true}), None).unwrap(), put(&json!({"a": 2})));
+        assert_eq!(
+            run(&json!({"doc": {"a": 2}, "doc_as_upsert": true}), None).unwrap(),
+            put(&json!({"a": 2}))
+        );
         assert_eq!(run(&json!({"doc": {"a": 2}, "upsert": {"b": 1}}), None).unwrap(), put(&json!({"b": 1})));
         assert_eq!(run(&json!({"doc": {"a": 2}}), None).unwrap_err().kind(), ErrorKind::DocumentMissing);
     }

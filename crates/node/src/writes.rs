@@ -105,7 +105,7 @@ impl Node {
             return Ok(Target::of(&info));
         }
         self.check_name(name)?;
-        if !name.contains(['*', ',']) && !self.store.resolve_names(name, lenient())?.is_empty() {
+        if !name.is_empty() && !name.contains(['*', ',']) && !self.store.resolve_names(name, lenient())?.is_empty() {
             return Err(ApiError::illegal(format!(
                 "no write index is defined for alias [{name}]. The write index may be explicitly disabled using \
                  is_write_index=false or the alias points to multiple indices without one being designated as a write index"

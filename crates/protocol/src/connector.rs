@@ -1,15 +1,15 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::config::ConfigSchema;
 use crate::filtering::Filtering;
-use crate::lenient::{instant, one_or_many, or_default};
+use crate::lenient::{flag_or_no, flag_or_yes, instant, named, one_or_many, optional_whole, or_default};
 use crate::mappings::ACCESS_CONTROL_PREFIX;
 use crate::{ConnectorStatus, JobType, SyncStatus, Time};
 
 /// A connector document (connector-api 5.1). Reading takes null for absent; unknown fields are kept in `other`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, remote = "Self")]
 pub struct Connector {
     /// Its name, for people.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,15 +27,16 @@ pub struct Connector {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
     /// Whether Elastic's own service runs it.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "flag_or_no")]
     pub is_native: bool,
     /// Whether it was deleted softly.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "flag_or_no")]
     pub deleted: bool,
     /// Kept for old documents; nothing reads it.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "flag_or_no")]
     pub sync_now: bool,
     /// Its status.
+    #[serde(deserialize_with = "status")]
     pub status: ConnectorStatus,
     /// Why its status is `error`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,10 +93,10 @@ pub struct Connector {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_access_control_sync_error: Option<String>,
     /// Documents the last sync wrote.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "optional_whole", skip_serializing_if = "Option::is_none")]
     pub last_indexed_document_count: Option<i64>,
     /// Documents the last sync deleted.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(deserialize_with = "optional_whole", skip_serializing_if = "Option::is_none")]
     pub last_deleted_document_count: Option<i64>,
     /// Where the next incremental sync starts; the source's own affair.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -103,6 +104,22 @@ pub struct Connector {
     /// Fields this version does not know.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+impl Serialize for Connector {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Connector {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        named(deserializer, |document| Self::deserialize(document), &[])
+    }
+}
+
+fn status<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ConnectorStatus, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(ConnectorStatus::Created))
 }
 
 impl Default for Connector {
@@ -207,7 +224,7 @@ pub struct Scheduling {
 #[serde(default)]
 pub struct ScheduleEntry {
     /// Whether it fires.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "flag_or_no")]
     pub enabled: bool,
     /// A Quartz expression, in UTC (connector-api 9.2).
     #[serde(deserialize_with = "or_default")]
@@ -219,13 +236,24 @@ pub struct ScheduleEntry {
 #[serde(default)]
 pub struct Pipeline {
     /// Name of the pipeline.
+    #[serde(deserialize_with = "pipeline_name")]
     pub name: String,
     /// Whether text is extracted from binary content.
+    #[serde(deserialize_with = "flag_or_yes")]
     pub extract_binary_content: bool,
     /// Whether runs of white space become one space.
+    #[serde(deserialize_with = "flag_or_yes")]
     pub reduce_whitespace: bool,
     /// Whether inference processors run.
+    #[serde(deserialize_with = "flag_or_yes")]
     pub run_ml_inference: bool,
+    /// Members this version does not know.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
+}
+
+fn pipeline_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(|| Pipeline::default().name))
 }
 
 impl Default for Pipeline {
@@ -236,6 +264,7 @@ impl Default for Pipeline {
             extract_binary_content: true,
             reduce_whitespace: true,
             run_ml_inference: true,
+            other: Map::new(),
         }
     }
 }
@@ -272,7 +301,8 @@ impl Features {
 
     fn enabled(&self, path: &[&str]) -> bool {
         let Some((first, rest)) = path.split_first() else { return false };
-        let found = rest.iter().try_fold(self.0.get(*first), |value, name| value.map(|value| value.get(name)));
+        let found =
+            rest.iter().try_fold(self.0.get(*first), |value, name| value.map(|value| value.get(name)));
         found.flatten().and_then(|feature| feature.get("enabled")).and_then(Value::as_bool).unwrap_or(false)
     }
 
@@ -310,8 +340,10 @@ mod tests {
 
     #[test]
     fn an_unknown_status_is_an_error_that_names_it() {
-        let error = serde_json::from_value::<Connector>(json!({"status": "sleeping"})).unwrap_err().to_string();
+        let error =
+            serde_json::from_value::<Connector>(json!({"status": "sleeping"})).unwrap_err().to_string();
         assert!(error.contains("'sleeping'") && error.contains("needs_configuration"), "{error}");
+        assert!(error.contains("field 'status'"), "{error}");
     }
 
     #[test]

@@ -133,7 +133,9 @@ impl SyncStatus {
     pub fn may_become(self, next: Self) -> bool {
         match self {
             Self::Pending | Self::Suspended => matches!(next, Self::InProgress | Self::Canceled),
-            Self::InProgress => matches!(next, Self::Canceling | Self::Completed | Self::Suspended | Self::Error),
+            Self::InProgress => {
+                matches!(next, Self::Canceling | Self::Completed | Self::Suspended | Self::Error)
+            }
             Self::Canceling => matches!(next, Self::Canceled | Self::Error),
             Self::Completed | Self::Canceled | Self::Error => false,
         }

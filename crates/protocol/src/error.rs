@@ -5,7 +5,10 @@ use serde_json::{Map, Value, json};
 
 /// A refusal in Elasticsearch's words: status, type, reason and causes (connector-api 2.4).
 #[derive(Clone, Debug, PartialEq)]
-pub struct ProtocolError {
+pub struct ProtocolError(Box<Parts>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Parts {
     status: u16,
     es_type: Cow<'static, str>,
     reason: String,
@@ -19,14 +22,14 @@ pub struct ProtocolError {
 impl ProtocolError {
     /// An error of any type.
     pub fn new(status: u16, es_type: impl Into<Cow<'static, str>>, reason: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             status,
             es_type: es_type.into(),
             reason: reason.into(),
             more: Map::new(),
             caused_by: None,
             root_cause: None,
-        }
+        }))
     }
 
     /// A request that makes no sense; all messages at once.
@@ -46,9 +49,9 @@ impl ProtocolError {
         Self::new(400, "parse_exception", reason)
     }
 
-    /// A body whose content cannot be read; `reason` begins with its place, `[line:col]`.
-    pub fn x_content_parse(reason: impl Into<String>) -> Self {
-        Self::new(400, "x_content_parse_exception", reason)
+    /// A body whose content cannot be read: the place, the parser that stopped there, and why.
+    pub fn x_content_parse(line: usize, col: usize, parser: &str, message: impl fmt::Display) -> Self {
+        Self::new(400, "x_content_parse_exception", format!("[{line}:{col}] [{parser}] {message}"))
     }
 
     /// A rule of the protocol that the request breaks.
@@ -59,6 +62,11 @@ impl ProtocolError {
     /// Something that is not there.
     pub fn not_found(reason: impl Into<String>) -> Self {
         Self::new(404, "resource_not_found_exception", reason)
+    }
+
+    /// A document that was to be updated and is not there.
+    pub fn document_missing(id: impl fmt::Display) -> Self {
+        Self::new(404, "document_missing_exception", format!("[{id}]: document missing"))
     }
 
     /// A connector that is not there (connector-api 2.7).
@@ -75,63 +83,63 @@ impl ProtocolError {
     /// Sets the cause, as it is shown.
     #[must_use]
     pub fn caused_by(mut self, cause: Value) -> Self {
-        self.caused_by = Some(cause);
+        self.0.caused_by = Some(cause);
         self
     }
 
     /// Sets the root cause, as it is shown; without it the error is its own.
     #[must_use]
     pub fn root_cause(mut self, root: Value) -> Self {
-        self.root_cause = Some(root);
+        self.0.root_cause = Some(root);
         self
     }
 
     /// Adds a member to the error, such as `index`.
     #[must_use]
     pub fn with(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.more.insert(name.into(), value.into());
+        self.0.more.insert(name.into(), value.into());
         self
     }
 
     /// The HTTP status.
     #[must_use]
     pub fn status(&self) -> u16 {
-        self.status
+        self.0.status
     }
 
     /// The type, such as `status_exception`.
     #[must_use]
     pub fn es_type(&self) -> &str {
-        &self.es_type
+        &self.0.es_type
     }
 
     /// The reason.
     #[must_use]
     pub fn reason(&self) -> &str {
-        &self.reason
+        &self.0.reason
     }
 
     /// The body of the answer: `{"error": {"root_cause", "type", "reason", …}, "status"}`.
     #[must_use]
     pub fn to_body(&self) -> Value {
         let mut own = Map::new();
-        own.insert("type".into(), self.es_type.as_ref().into());
-        own.insert("reason".into(), self.reason.clone().into());
-        own.extend(self.more.clone());
-        let root = self.root_cause.clone().unwrap_or_else(|| Value::Object(own.clone()));
+        own.insert("type".into(), self.0.es_type.as_ref().into());
+        own.insert("reason".into(), self.0.reason.clone().into());
+        own.extend(self.0.more.clone());
+        let root = self.0.root_cause.clone().unwrap_or_else(|| Value::Object(own.clone()));
         let mut error = Map::new();
         error.insert("root_cause".into(), json!([root]));
         error.extend(own);
-        if let Some(cause) = &self.caused_by {
+        if let Some(cause) = &self.0.caused_by {
             error.insert("caused_by".into(), cause.clone());
         }
-        json!({"error": error, "status": self.status})
+        json!({"error": error, "status": self.0.status})
     }
 }
 
 impl fmt::Display for ProtocolError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.reason)
+        f.write_str(&self.0.reason)
     }
 }
 

@@ -1,23 +1,24 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::config::ConfigSchema;
 use crate::filtering::FilteringRules;
-use crate::lenient::{instant, one_or_first, or_default};
+use crate::lenient::{instant, named, one_or_first, optional_whole, or_default, whole};
 use crate::{ConnectorId, JobType, Pipeline, SyncStatus, Time, TriggerMethod};
 
 /// A sync job document (connector-api 12.1). Reading takes null for absent; unknown fields are kept in `other`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct SyncJob {
     /// The connector as it was when the job was created.
     pub connector: JobConnector,
     /// Its status.
     pub status: SyncStatus,
     /// What it syncs.
-    #[serde(default = "full")]
+    #[serde(default = "full", deserialize_with = "job_type")]
     pub job_type: JobType,
     /// Why it was created.
-    #[serde(default = "on_demand")]
+    #[serde(default = "on_demand", deserialize_with = "trigger_method")]
     pub trigger_method: TriggerMethod,
     /// When it was created.
     #[serde(default, with = "instant", skip_serializing_if = "Option::is_none")]
@@ -44,16 +45,16 @@ pub struct SyncJob {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// Documents written.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "whole")]
     pub indexed_document_count: i64,
     /// What was written, in MiB.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "whole")]
     pub indexed_document_volume: i64,
     /// Documents deleted.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "whole")]
     pub deleted_document_count: i64,
     /// Documents in the index when it ended.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "optional_whole", skip_serializing_if = "Option::is_none")]
     pub total_document_count: Option<i64>,
     /// What its worker and others keep with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -61,6 +62,26 @@ pub struct SyncJob {
     /// Fields this version does not know.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+impl Serialize for SyncJob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SyncJob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        named(deserializer, |document| Self::deserialize(document), &["connector", "status"])
+    }
+}
+
+fn job_type<'de, D: Deserializer<'de>>(deserializer: D) -> Result<JobType, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(full))
+}
+
+fn trigger_method<'de, D: Deserializer<'de>>(deserializer: D) -> Result<TriggerMethod, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(on_demand))
 }
 
 fn full() -> JobType {
@@ -91,8 +112,8 @@ pub struct JobConnector {
     /// The configuration.
     #[serde(default, deserialize_with = "or_default")]
     pub configuration: ConfigSchema,
-    /// The active sync rules. Other writers keep an array of one.
-    #[serde(default, deserialize_with = "one_or_first", skip_serializing_if = "Option::is_none")]
+    /// The active sync rules. Other writers keep an array of one, or a connector's filtering with both halves.
+    #[serde(default, deserialize_with = "active_rules", skip_serializing_if = "Option::is_none")]
     pub filtering: Option<FilteringRules>,
     /// Where an incremental sync starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -100,6 +121,12 @@ pub struct JobConnector {
     /// Fields this version does not know.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+fn active_rules<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<FilteringRules>, D::Error> {
+    let found: Option<Value> = one_or_first(deserializer)?;
+    let rules = found.map(|mut one| one.get_mut("active").map(Value::take).unwrap_or(one));
+    rules.map(serde_json::from_value).transpose().map_err(serde::de::Error::custom)
 }
 
 impl SyncJob {
@@ -125,7 +152,10 @@ mod tests {
         }))
         .unwrap();
         assert!(job.connector.filtering.is_some());
-        assert_eq!((job.status, job.job_type, job.indexed_document_count), (SyncStatus::Suspended, JobType::Incremental, 0));
+        assert_eq!(
+            (job.status, job.job_type, job.indexed_document_count),
+            (SyncStatus::Suspended, JobType::Incremental, 0)
+        );
         let written = serde_json::to_value(&job).unwrap();
         assert_eq!((&written["y"]["z"], &written["connector"]["x"]), (&json!(2), &json!(1)));
         assert_eq!(written["created_at"], "2026-01-01T00:00:00.000Z");

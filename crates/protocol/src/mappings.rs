@@ -186,7 +186,11 @@ mod tests {
         for (mappings, path, expected) in [
             (&connectors, "/properties/description/type", "text"),
             (&connectors, "/properties/scheduling/properties/full/properties/interval/type", "text"),
-            (&connectors, "/properties/filtering/properties/draft/properties/rules/properties/order/type", "short"),
+            (
+                &connectors,
+                "/properties/filtering/properties/draft/properties/rules/properties/order/type",
+                "short",
+            ),
             (&connectors, "/properties/last_indexed_document_count/type", "long"),
             (&connectors, "/_meta/pipeline/default_name", "search-default-ingestion"),
             (&jobs, "/properties/indexed_document_count/type", "integer"),

@@ -1,6 +1,12 @@
 //! The operations on connectors, as connector-api 6 to 11 state them: what an endpoint answers to a body, and what is
 //! stored then.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::needless_pass_by_value, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests"
+)]
 
 use serde_json::{Map, Value, json};
 use tributary_protocol::ops::{self, ConnectorOp};

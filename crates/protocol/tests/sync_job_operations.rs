@@ -1,5 +1,11 @@
 //! The operations on sync jobs, as connector-api 11.2 and 12 state them.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, clippy::needless_pass_by_value, reason = "helpers of tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    reason = "helpers of tests"
+)]
 
 use serde_json::{Value, json};
 use tributary_protocol::ops::{self, SyncJobOp};

@@ -1,5 +1,7 @@
 //! Laws of derived configurations.
 
+#![allow(clippy::unwrap_used, clippy::needless_pass_by_value, reason = "helpers of tests")]
+
 use std::path::PathBuf;
 use std::time::Duration;
 

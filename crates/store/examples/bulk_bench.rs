@@ -12,10 +12,46 @@ use rand::{Rng, SeedableRng};
 use tributary_store::{Action, CreateIndex, SearchRequest, Store, StoreOptions, WriteOp};
 
 const WORDS: [&str; 40] = [
-    "connector", "source", "document", "index", "search", "engine", "record", "field", "value", "sync", "schedule", "job",
-    "pipeline", "worker", "lease", "cursor", "page", "folder", "file", "text", "title", "body", "author", "change", "delete",
-    "update", "create", "filter", "rule", "access", "control", "group", "team", "north", "river", "stone", "green", "quick",
-    "brown", "fox",
+    "connector",
+    "source",
+    "document",
+    "index",
+    "search",
+    "engine",
+    "record",
+    "field",
+    "value",
+    "sync",
+    "schedule",
+    "job",
+    "pipeline",
+    "worker",
+    "lease",
+    "cursor",
+    "page",
+    "folder",
+    "file",
+    "text",
+    "title",
+    "body",
+    "author",
+    "change",
+    "delete",
+    "update",
+    "create",
+    "filter",
+    "rule",
+    "access",
+    "control",
+    "group",
+    "team",
+    "north",
+    "river",
+    "stone",
+    "green",
+    "quick",
+    "brown",
+    "fox",
 ];
 
 fn document(random: &mut rand::rngs::SmallRng, number: usize) -> Bytes {
@@ -43,7 +79,8 @@ fn rss_mb() -> u64 {
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]
 async fn main() {
     let mut args = std::env::args().skip(1).filter_map(|arg| arg.parse::<usize>().ok());
-    let (total, batch, loaders) = (args.next().unwrap_or(200_000), args.next().unwrap_or(1_000), args.next().unwrap_or(2));
+    let (total, batch, loaders) =
+        (args.next().unwrap_or(200_000), args.next().unwrap_or(1_000), args.next().unwrap_or(2));
     let folder = tempfile::tempdir_in(std::env::var("BENCH_DIR").unwrap_or_else(|_| ".".into())).unwrap();
     let opened = Instant::now();
     let store = Store::open(StoreOptions::new(folder.path())).unwrap();
@@ -70,7 +107,13 @@ async fn main() {
                     let ops = chunk
                         .iter()
                         .enumerate()
-                        .map(|(at, doc)| WriteOp::new("bench", Some(format!("doc-{}", from + at)), Action::Index(doc.clone())))
+                        .map(|(at, doc)| {
+                            WriteOp::new(
+                                "bench",
+                                Some(format!("doc-{}", from + at)),
+                                Action::Index(doc.clone()),
+                            )
+                        })
                         .collect();
                     for result in store.write(ops).await {
                         result.unwrap();
@@ -87,7 +130,11 @@ async fn main() {
     store.refresh(&["bench".to_owned()]).await.unwrap();
     let found = store.search(SearchRequest::new(vec!["bench".to_owned()])).await.unwrap();
     let searchable = begin.elapsed().as_secs_f64();
-    println!("searchable: {:.0} documents/s ({searchable:.2} s), {:?}", total as f64 / searchable, found.total);
+    println!(
+        "searchable: {:.0} documents/s ({searchable:.2} s), {:?}",
+        total as f64 / searchable,
+        found.total
+    );
     let closing = Instant::now();
     store.close();
     println!("closed in {:.1} s", closing.elapsed().as_secs_f64());

@@ -175,7 +175,7 @@ fn document() -> impl Strategy<Value = Value> {
 /// Puts and deletes of a few ids, with the places where the changes become visible.
 fn changes() -> impl Strategy<Value = Vec<(u8, Option<Value>, bool)>> {
     let one =
-        (0..30u8, prop_oneof![5 => document().prop_map(Some), 1 => Just(None)], prop::bool::weighted(0.1));
+        (0..30u8, prop_oneof![5 => document().prop_map(Some), 1 => Just(None)], prop::bool::weighted(0.04));
     prop::collection::vec(one, 1..60)
 }
 
@@ -238,8 +238,15 @@ async fn check(
     Ok(())
 }
 
+/// Few cases, as each opens a store; `PROPTEST_CASES` asks for more.
+fn config() -> ProptestConfig {
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
+    let cases = if std::env::var_os("PROPTEST_CASES").is_some() { config.cases } else { 12 };
+    ProptestConfig { cases, ..config }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(config())]
 
     #[test]
     fn search_agrees_with_a_plain_look(changes in changes(), asks in prop::collection::vec(ask(), 1..12)) {

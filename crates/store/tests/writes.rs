@@ -392,3 +392,19 @@ async fn a_scan_passes_every_document_once_in_order() {
     }
     assert_eq!(seen, (0..25).filter(|seq| *seq != 2).collect::<Vec<u64>>());
 }
+
+#[tokio::test]
+async fn large_documents_become_searchable_without_delay() {
+    let fixture = Fixture::with_index("i", json!({"properties": {"body": {"type": "text", "index": false}}}));
+    let body = "text ".repeat(40_000);
+    let op = |n: usize| index_op("i", &n.to_string(), &json!({"n": n, "body": body}));
+    let begin = std::time::Instant::now();
+    for from in (0..150).step_by(50) {
+        let results = fixture.store.write((from..from + 50).map(op).collect()).await;
+        assert!(results.iter().all(Result::is_ok));
+    }
+    fixture.refresh("i").await;
+    let found = fixture.store.count(&["i".to_owned()], &Query::match_all()).await.unwrap();
+    assert_eq!(found, 150);
+    assert!(begin.elapsed().as_secs() < 25, "took {:?}", begin.elapsed());
+}

@@ -6,11 +6,13 @@ use proptest::prelude::*;
 use super::*;
 use crate::disk::Instant;
 
+/// What there is, each with its inode number.
+type Nodes = BTreeMap<PathBuf, (Kind, u64)>;
+
 /// A file system in memory, with planned failures.
 #[derive(Default)]
 struct Memory {
-    /// What there is, with its inode number.
-    nodes: RefCell<BTreeMap<PathBuf, (Kind, u64)>>,
+    nodes: RefCell<Nodes>,
     /// Folders and files that cannot be looked at.
     broken: BTreeMap<PathBuf, io::ErrorKind>,
     /// Folders that cannot be listed.
@@ -18,7 +20,7 @@ struct Memory {
     /// Folders whose listing breaks off after so many names.
     breaks_off: BTreeMap<PathBuf, usize>,
     /// Happens after a folder was listed.
-    then: BTreeMap<PathBuf, fn(&mut BTreeMap<PathBuf, (Kind, u64)>)>,
+    then: BTreeMap<PathBuf, fn(&mut Nodes)>,
     listings: Cell<usize>,
 }
 
@@ -203,7 +205,7 @@ fn a_root_that_disappears_is_never_a_clean_end() {
         (Some((Kind::File, 99)), "is no folder"),
     ] {
         // Function pointers carry nothing, so each case has its own.
-        let vanish: fn(&mut BTreeMap<PathBuf, (Kind, u64)>) = match gone {
+        let vanish: fn(&mut Nodes) = match gone {
             None => BTreeMap::clear,
             Some((Kind::Folder, _)) => |nodes| {
                 nodes.clear();
@@ -277,7 +279,7 @@ proptest! {
     ) {
         // A path cannot be a file and a folder, and `.` and `..` are no names.
         let is_folder = |path: &String| paths.iter().any(|other| other.starts_with(&format!("{path}/")));
-        let plain = |path: &String| path.split('/').all(|part| part.trim_matches('.') != "");
+        let plain = |path: &String| path.split('/').all(|part| !part.trim_matches('.').is_empty());
         let files: BTreeSet<&String> = paths.iter().filter(|path| plain(path) && !is_folder(path)).collect();
         let memory = Memory::of(&files.iter().map(|path| path.as_str()).collect::<Vec<_>>());
         let all = memory.walk(None, most);

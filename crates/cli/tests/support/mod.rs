@@ -1,6 +1,11 @@
 //! What the end-to-end tests share.
 
-#![allow(dead_code, reason = "each test binary uses a part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "support for tests, of which each uses a part"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -133,6 +138,20 @@ pub(crate) async fn indexed(client: &Client, index: &str) -> BTreeMap<String, In
 /// Path to text of every document of an index.
 pub(crate) async fn in_index(client: &Client, index: &str) -> BTreeMap<String, String> {
     indexed(client, index).await.into_values().map(|document| (document.path, document.body)).collect()
+}
+
+/// What of the folder is not in the index as it should be, and the reverse; empty when they are equal.
+pub(crate) async fn differences(client: &Client, index: &str, world: &World) -> Vec<String> {
+    let (indexed, on_disk) = (in_index(client, index).await, world.on_disk());
+    let paths: std::collections::BTreeSet<&String> = indexed.keys().chain(on_disk.keys()).collect();
+    let differs = |path: &&String| indexed.get(*path) != on_disk.get(*path);
+    let short = |text: Option<&String>| {
+        text.map_or_else(|| "nothing".to_owned(), |text| text.chars().take(60).collect())
+    };
+    let tell = |path: &String| {
+        format!("{path}: '{}' in the index, '{}' on disk", short(indexed.get(path)), short(on_disk.get(path)))
+    };
+    paths.into_iter().filter(differs).map(tell).take(20).collect()
 }
 
 /// Waits until `holds` does.

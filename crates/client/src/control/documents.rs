@@ -62,7 +62,12 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::update_connector`].
-    pub async fn update_job(&self, id: &SyncJobId, change: &Value, guard: Option<DocVersion>) -> Result<DocVersion> {
+    pub async fn update_job(
+        &self,
+        id: &SyncJobId,
+        change: &Value,
+        guard: Option<DocVersion>,
+    ) -> Result<DocVersion> {
         let id = path_part("sync job id", id.as_str())?;
         Ok(self.update_doc(JOBS, id, change, guard, change.get("status").is_some()).await?.version())
     }

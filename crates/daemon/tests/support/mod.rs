@@ -1,5 +1,6 @@
 //! A fake source, a node, and daemons to serve it.
-#![allow(dead_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(unreachable_pub, reason = "shared by the tests beside it")]
 
 pub mod world;
 
@@ -10,15 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 use tributary_client::{Client, ClientOptions, JobFilter, NewConnector, Versioned};
 use tributary_daemon::{Daemon, DaemonError, DaemonOptions, Selection};
-pub struct TestNode;
-impl TestNode {
-    pub async fn start() -> Self {
-        Self
-    }
-    pub fn client(&self) -> Client {
-        unimplemented!()
-    }
-}
+use tributary_harness::TestNode;
 use tributary_protocol::{
     Connector, ConnectorId, ConnectorStatus, IndexName, JobType, SyncJob, SyncJobId, SyncStatus,
     TriggerMethod,
@@ -35,8 +28,8 @@ const ELASTICSEARCH: &str = "TRIBUTARY_TEST_ELASTICSEARCH";
 
 /// A node with one connector of a fake source.
 pub struct Rig {
-    /// `None`: an Elasticsearch is used.
-    pub node: Option<TestNode>,
+    /// Ends with the test. `None`: an Elasticsearch is used.
+    _node: Option<TestNode>,
     pub client: Client,
     pub connector: ConnectorId,
     pub index: IndexName,
@@ -65,7 +58,7 @@ impl Rig {
         };
         client.create_connector(Some(&connector), &new).await.unwrap();
         let rig = Self {
-            node,
+            _node: node,
             client,
             connector,
             index: IndexName::try_from(index).unwrap(),

@@ -10,17 +10,28 @@ use tributary_store::{Outcome, SourceFilter, StoreError, WriteOp, WriteResult};
 
 use super::Table;
 use super::bulk_lines::{Item, Meta, Wanted, parse};
-use super::updates::shown;
-use super::written::{Piped, answer, condition_of, dropped, op, pipe, pipeline_names, status};
-use crate::http::{ApiError, BodyRule, Call, Reply, Result, to_json};
+use super::updates::{pipe_upsert, shown};
+use super::written::{Piped, answer, check_waiting, dropped, op, pipe, pipeline_names, status};
+use crate::http::{ApiError, BodyRule, Call, Params, Reply, Result, to_json};
 use crate::ingest::Pipelines;
 use crate::node::Node;
 use crate::update::Updated;
 use crate::writes::{Refresh, Target};
 
 const BULK: &[&str] = &[
-    "refresh", "routing", "timeout", "wait_for_active_shards", "pipeline", "require_alias", "require_data_stream",
-    "_source", "_source_includes", "_source_excludes", "list_executed_pipelines", "include_source_on_error", "type",
+    "refresh",
+    "routing",
+    "timeout",
+    "wait_for_active_shards",
+    "pipeline",
+    "require_alias",
+    "require_data_stream",
+    "_source",
+    "_source_includes",
+    "_source_excludes",
+    "list_executed_pipelines",
+    "include_source_on_error",
+    "type",
 ];
 
 pub(super) fn routes(table: &mut Table) {
@@ -65,6 +76,7 @@ struct Defaults {
     pipeline: Option<String>,
     require_alias: bool,
     source: Option<SourceFilter>,
+    params: Params,
 }
 
 async fn bulk(node: Arc<Node>, call: Call) -> Result<Reply> {
@@ -75,7 +87,9 @@ async fn bulk(node: Arc<Node>, call: Call) -> Result<Reply> {
         pipeline: call.params.text("pipeline").map(str::to_owned),
         require_alias: call.params.flag_or("require_alias", false)?,
         source: super::search::source_of_params(&call.params)?,
+        params: call.params.clone(),
     };
+    call.params.time_ms("timeout")?;
     let targets = targets(&node, &items, &defaults).await;
     let (planned, ingest_ms) = plan(&node, items, targets, defaults).await?;
     let (answers, errors, written) = perform(&node, planned, refresh).await?;
@@ -117,7 +131,10 @@ async fn targets(node: &Node, items: &[Item], defaults: &Defaults) -> Targets {
             _ => node.target(index, key.1).await,
         };
         // An item that creates the index after a delete of the same name that found none is looked up again.
-        if matches!(item.wanted, Wanted::Delete) && target.is_err() && items.iter().any(|other| makes(other, index)) {
+        if matches!(item.wanted, Wanted::Delete)
+            && target.is_err()
+            && items.iter().any(|other| makes(other, index))
+        {
             let target = node.target(index, key.1).await;
             found.insert(key, target);
         } else {
@@ -139,7 +156,10 @@ async fn plan(
     defaults: Defaults,
 ) -> Result<(Vec<Planned>, Option<u128>)> {
     let piped = items.iter().any(|item| {
-        let key = (item.meta.index.clone().unwrap_or_default(), item.meta.require_alias.unwrap_or(defaults.require_alias));
+        let key = (
+            item.meta.index.clone().unwrap_or_default(),
+            item.meta.require_alias.unwrap_or(defaults.require_alias),
+        );
         let target = targets.get(&key).and_then(|target| target.as_ref().ok());
         let asked = item.meta.pipeline.as_deref().or(defaults.pipeline.as_deref());
         target.is_some_and(|target| !pipeline_names(asked, target).is_empty())
@@ -187,10 +207,10 @@ fn plan_one(node: &Node, item: Item, targets: &Targets, defaults: &Defaults) -> 
         None => return Planned::refused(action, meta, &ApiError::validation(["index is missing"])),
     };
     match write_of(node, action, &meta, wanted, target, defaults) {
-        Ok(state) => Planned { action, index: target.index.clone(), id: meta.id, copies: target.copies, state },
-        Err(error) => {
-            Planned::refused(action, Meta { index: Some(target.index.clone()), ..meta }, &error)
+        Ok(state) => {
+            Planned { action, index: target.index.clone(), id: meta.id, copies: target.copies, state }
         }
+        Err(error) => Planned::refused(action, Meta { index: Some(target.index.clone()), ..meta }, &error),
     }
 }
 
@@ -211,26 +231,36 @@ fn write_of(
     target: &Target,
     defaults: &Defaults,
 ) -> Result<State> {
-    let condition =
-        condition_of(meta.if_seq_no, meta.if_primary_term, meta.version, meta.version_type.as_deref())?;
+    let condition = meta.stated().condition();
+    check_waiting(&defaults.params, target)?;
     node.check_item(&target.index, privilege(action))?;
     let id = meta.id.clone();
-    let plain = |action| State::Write(Box::new(op(target.index.clone(), meta.id.clone(), action, condition)), None);
+    let plain =
+        |action| State::Write(Box::new(op(target.index.clone(), meta.id.clone(), action, condition)), None);
     match wanted {
         Wanted::Delete => Ok(plain(tributary_store::Action::Delete)),
-        Wanted::Index(source) => put(&node.pipelines, meta, target, defaults, source, condition, tributary_store::Action::Index),
+        Wanted::Index(source) => {
+            put(&node.pipelines, meta, target, defaults, source, condition, tributary_store::Action::Index)
+        }
         Wanted::Create(source) => {
             put(&node.pipelines, meta, target, defaults, source, condition, tributary_store::Action::Create)
         }
-        Wanted::Update(request) => {
+        Wanted::Update(mut request) => {
             request.check_served()?;
             node.check_update(&target.index)?;
             let filter = match meta.source.as_ref().or(request.source.as_ref()) {
                 Some(value) => Some(SourceFilter::parse(value)?),
                 None => defaults.source.clone(),
             };
-            let (action, updated) = request.into_action(id.as_deref().unwrap_or_default());
-            let op = op(target.index.clone(), id, action, condition);
+            // The pipeline that was asked for is for documents, not for changes.
+            let asked = meta
+                .pipeline
+                .as_deref()
+                .or(defaults.pipeline.as_deref())
+                .filter(|_| request.has_own_upsert());
+            pipe_upsert(node, &mut request, target, asked, id.as_deref().unwrap_or_default())?;
+            let (action, updated) = request.into_action(id.as_deref().unwrap_or_default(), None);
+            let op = op(target.index.clone(), id, action, tributary_store::Condition::default());
             Ok(State::Write(Box::new(op), filter.map(|filter| (updated, filter))))
         }
     }
@@ -265,7 +295,11 @@ struct Pending {
 }
 
 /// Does the writes; the answers of all items, whether any failed, and the indices written to.
-async fn perform(node: &Node, planned: Vec<Planned>, refresh: Refresh) -> Result<(Vec<Vec<u8>>, bool, Vec<String>)> {
+async fn perform(
+    node: &Node,
+    planned: Vec<Planned>,
+    refresh: Refresh,
+) -> Result<(Vec<Vec<u8>>, bool, Vec<String>)> {
     let (mut ops, mut slots) = (Vec::with_capacity(planned.len()), Vec::with_capacity(planned.len()));
     for one in planned {
         match one.state {
@@ -285,12 +319,14 @@ async fn perform(node: &Node, planned: Vec<Planned>, refresh: Refresh) -> Result
             Err(answered) => answered,
             Ok(pending) => {
                 let result = results.next().unwrap_or_else(|| Err(StoreError::closed()));
-                if let Ok(result) = &result {
-                    if result.result != Outcome::Noop && written.last() != Some(&result.index) && !written.contains(&result.index) {
-                        written.push(result.index.clone());
-                    }
+                if let Ok(result) = &result
+                    && result.result != Outcome::Noop
+                    && written.last() != Some(&result.index)
+                    && !written.contains(&result.index)
+                {
+                    written.push(result.index.clone());
                 }
-                settle(pending, result, refresh)
+                settle(&pending, result, refresh)
             }
         };
         errors |= body.contains_key("error");
@@ -304,17 +340,17 @@ async fn perform(node: &Node, planned: Vec<Planned>, refresh: Refresh) -> Result
 }
 
 fn settle(
-    pending: Pending,
+    pending: &Pending,
     result: Result<WriteResult, StoreError>,
     refresh: Refresh,
 ) -> (&'static str, u16, Map<String, Value>) {
     match result {
         Ok(written) => {
-            let mut body = answer(&written, pending.copies, refresh);
-            if let Some((updated, filter)) = &pending.shows {
-                if let Some(get) = shown(updated, filter, &body) {
-                    body.insert("get".into(), get);
-                }
+            let mut body = answer(&written, pending.copies, refresh, false);
+            if let Some((updated, filter)) = &pending.shows
+                && let Some(get) = shown(updated, filter, &body)
+            {
+                body.insert("get".into(), get);
             }
             (pending.action, status(written.result), body)
         }

@@ -1,8 +1,12 @@
 //! The body of a bulk request: pairs of lines, read without copying the documents.
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::{Map, Value};
+use tributary_store::VersionType;
 
+use super::updates;
+use super::written::{Stated, sequence, version_type};
 use crate::http::{ApiError, Result, malformed_json, not_a_flag, token_name};
 use crate::update::UpdateRequest;
 
@@ -32,10 +36,24 @@ pub(super) struct Meta {
     pub(super) require_alias: Option<bool>,
     pub(super) if_seq_no: Option<u64>,
     pub(super) if_primary_term: Option<u64>,
-    pub(super) version: Option<u64>,
-    pub(super) version_type: Option<String>,
+    pub(super) version: Option<i64>,
+    pub(super) version_type: Option<VersionType>,
     pub(super) source: Option<Value>,
     pub(super) op_type_create: bool,
+    pub(super) retries: bool,
+}
+
+impl Meta {
+    /// What it states about the document it expects.
+    pub(super) fn stated(&self) -> Stated<'_> {
+        Stated {
+            id: self.id.as_deref(),
+            if_seq_no: self.if_seq_no,
+            if_primary_term: self.if_primary_term,
+            version: self.version,
+            version_type: self.version_type,
+        }
+    }
 }
 
 const ACTIONS: [&str; 4] = ["create", "delete", "index", "update"];
@@ -59,6 +77,7 @@ pub(super) fn parse(body: &Bytes, default_index: Option<&str>) -> Result<Vec<Ite
         if meta.index.is_none() {
             meta.index = default_index.map(str::to_owned);
         }
+        let action = if action == "index" && meta.op_type_create { "create" } else { action };
         let wanted = match action {
             "delete" => Wanted::Delete,
             _ => {
@@ -66,24 +85,44 @@ pub(super) fn parse(body: &Bytes, default_index: Option<&str>) -> Result<Vec<Ite
                     ApiError::validation([format!("no source was given for the action in line [{number}]")])
                 })?;
                 match action {
-                    "update" => Wanted::Update(Box::new(UpdateRequest::parse(&source)?)),
-                    "index" if !meta.op_type_create => Wanted::Index(source),
+                    "update" => Wanted::Update(Box::new(update(&source, &mut meta)?)),
+                    "index" => Wanted::Index(source),
                     _ => Wanted::Create(source),
                 }
             }
         };
         if meta.index.is_none() {
-            faults.push("index is missing");
+            faults.push("index is missing".to_owned());
         }
         if meta.id.is_none() && matches!(action, "delete" | "update") {
-            faults.push("id is missing");
+            faults.push("id is missing".to_owned());
         }
+        faults.extend(match &wanted {
+            Wanted::Update(request) => updates::faults(&meta.stated(), request, meta.retries),
+            Wanted::Create(_) => meta.stated().faults(true),
+            Wanted::Index(_) => meta.stated().faults(meta.id.is_none()),
+            Wanted::Delete => meta.stated().faults(false),
+        });
         items.push(Item { action, meta, wanted });
     }
     if items.is_empty() {
-        faults.push("no requests added");
+        faults.push("no requests added".to_owned());
     }
     if faults.is_empty() { Ok(items) } else { Err(ApiError::validation(faults)) }
+}
+
+/// Reads an update; conditions in its body count as those of its action line.
+fn update(source: &[u8], meta: &mut Meta) -> Result<UpdateRequest> {
+    if meta.version.is_some() || meta.version_type.is_some() {
+        return Err(ApiError::illegal(
+            "Update requests do not support versioning. Please use `if_seq_no` and `if_primary_term` instead",
+        ));
+    }
+    let mut request = UpdateRequest::parse(source)?;
+    meta.if_seq_no = meta.if_seq_no.or(request.if_seq_no);
+    meta.if_primary_term = meta.if_primary_term.or(request.if_primary_term);
+    (request.if_seq_no, request.if_primary_term) = (meta.if_seq_no, meta.if_primary_term);
+    Ok(request)
 }
 
 struct Lines<'b> {
@@ -111,7 +150,11 @@ fn malformed(number: usize, what: &str) -> ApiError {
 
 /// The action and what comes with it; `None` for an empty object, which says nothing.
 fn action_line(line: &[u8], number: usize) -> Result<Option<(&'static str, Meta)>> {
-    let value: Value = serde_json::from_slice(line).map_err(|error| malformed_json(&error))?;
+    let mut reader = serde_json::Deserializer::from_slice(line);
+    let value = Value::deserialize(&mut reader).map_err(|error| malformed_json(&error))?;
+    if reader.end().is_err() {
+        return Err(malformed(number, "unexpected data after the closing brace"));
+    }
     let Value::Object(object) = value else {
         return Err(malformed(number, &format!("expected START_OBJECT but found [{}]", token_name(&value))));
     };
@@ -120,14 +163,20 @@ fn action_line(line: &[u8], number: usize) -> Result<Option<(&'static str, Meta)
         return Err(malformed(number, "expected FIELD_NAME but found [END_OBJECT]"));
     };
     let action = ACTIONS.into_iter().find(|known| *known == name).ok_or_else(|| {
-        malformed(number, &format!("expected field [create], [delete], [index] or [update] but found [{name}]"))
+        malformed(
+            number,
+            &format!("expected field [create], [delete], [index] or [update] but found [{name}]"),
+        )
     })?;
     if members.next().is_some() {
         return Err(malformed(number, "expected END_OBJECT but found [FIELD_NAME]"));
     }
     match meta {
         Value::Object(meta) => Ok(Some((action, self::meta(meta, number)?))),
-        other => Err(malformed(number, &format!("expected START_OBJECT or END_OBJECT but found [{}]", token_name(&other)))),
+        other => Err(malformed(
+            number,
+            &format!("expected START_OBJECT or END_OBJECT but found [{}]", token_name(&other)),
+        )),
     }
 }
 
@@ -135,28 +184,26 @@ fn meta(members: Map<String, Value>, number: usize) -> Result<Meta> {
     let mut meta = Meta::default();
     for (key, value) in members {
         match key.as_str() {
-            "_index" => meta.index = text(&key, value, number)?.filter(|index| !index.is_empty()),
+            "_index" => meta.index = text(&key, value, number)?,
             "_id" => meta.id = text(&key, value, number)?,
             "pipeline" => meta.pipeline = text(&key, value, number)?,
             "require_alias" => meta.require_alias = Some(flag(&value)?),
-            "if_seq_no" => meta.if_seq_no = Some(whole(&key, &value)?),
-            "if_primary_term" => meta.if_primary_term = Some(whole(&key, &value)?),
-            "version" | "_version" => meta.version = Some(whole(&key, &value)?),
-            "version_type" | "_version_type" => meta.version_type = text(&key, value, number)?,
+            "if_seq_no" => meta.if_seq_no = Some(sequence(&key, whole(&key, &value)?)?),
+            "if_primary_term" => meta.if_primary_term = Some(sequence(&key, whole(&key, &value)?)?),
+            "version" => meta.version = Some(whole(&key, &value)?),
+            "version_type" => meta.version_type = version_type(text(&key, value, number)?.as_deref())?,
+            "retry_on_conflict" => meta.retries = whole(&key, &value)? > 0,
             "op_type" => meta.op_type_create = value == "create",
             "_source" => meta.source = Some(value),
             "list_executed_pipelines" | "require_data_stream" => drop(flag(&value)?),
-            // One shard holds everything, and an update is one step of the store: these change nothing here.
-            "routing" | "_routing" | "retry_on_conflict" | "_retry_on_conflict" | "dynamic_templates" => {}
+            // One shard holds everything.
+            "routing" | "dynamic_templates" => {}
             _ => {
                 return Err(ApiError::illegal(format!(
                     "Action/metadata line [{number}] contains an unknown parameter [{key}]"
                 )));
             }
         }
-    }
-    if meta.id.as_deref() == Some("") {
-        return Err(ApiError::illegal("if _id is specified it must not be empty"));
     }
     Ok(meta)
 }
@@ -182,9 +229,9 @@ fn flag(value: &Value) -> Result<bool> {
     }
 }
 
-fn whole(key: &str, value: &Value) -> Result<u64> {
-    let number = value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
-    number.ok_or_else(|| ApiError::illegal(format!("[{key}] must be a whole number that is not negative, not [{value}]")))
+fn whole(key: &str, value: &Value) -> Result<i64> {
+    let number = value.as_i64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
+    number.ok_or_else(|| ApiError::illegal(format!("[{key}] must be a whole number, not [{value}]")))
 }
 
 #[cfg(test)]
@@ -202,7 +249,10 @@ mod tests {
                     {\"create\":{\"_index\":\"b\"}}\n{}\n";
         let items = read(body).unwrap();
         let actions: Vec<_> = items.iter().map(|item| (item.action, item.meta.id.as_deref())).collect();
-        assert_eq!(actions, [("index", Some("1")), ("delete", Some("2")), ("update", Some("3")), ("create", None)]);
+        assert_eq!(
+            actions,
+            [("index", Some("1")), ("delete", Some("2")), ("update", Some("3")), ("create", None)]
+        );
         assert!(matches!(&items[0].wanted, Wanted::Index(source) if &source[..] == b"{ \"x\" : 1 }"));
         assert_eq!(items[2].meta.if_seq_no, Some(4));
     }
@@ -212,14 +262,42 @@ mod tests {
         for (body, wanted) in [
             ("{\"index\":{}}", "The bulk request must be terminated by a newline [\\n]"),
             ("\n", "Validation Failed: 1: no requests added;"),
-            ("{\"frob\":{}}\n{}\n", "Malformed action/metadata line [1], expected field [create], [delete], [index] or [update] but found [frob]"),
+            (
+                "{\"frob\":{}}\n{}\n",
+                "Malformed action/metadata line [1], expected field [create], [delete], [index] or [update] but found [frob]",
+            ),
             ("[]\n", "Malformed action/metadata line [1], expected START_OBJECT but found [START_ARRAY]"),
             ("{}\n", "Malformed action/metadata line [1], expected FIELD_NAME but found [END_OBJECT]"),
-            ("{\"index\":1}\n{}\n", "Malformed action/metadata line [1], expected START_OBJECT or END_OBJECT but found [VALUE_NUMBER]"),
-            ("{\"index\":{\"_index\":\"a\",\"foo\":1}}\n{}\n", "Action/metadata line [1] contains an unknown parameter [foo]"),
+            (
+                "{\"index\":1}\n{}\n",
+                "Malformed action/metadata line [1], expected START_OBJECT or END_OBJECT but found [VALUE_NUMBER]",
+            ),
+            (
+                "{\"index\":{\"_index\":\"a\",\"foo\":1}}\n{}\n",
+                "Action/metadata line [1] contains an unknown parameter [foo]",
+            ),
             ("{\"index\":{}}\n{}\n", "Validation Failed: 1: index is missing;"),
             ("{\"delete\":{\"_index\":\"a\"}}\n", "Validation Failed: 1: id is missing;"),
-            ("{\"index\":{\"_index\":\"a\",\"_id\":\"\"}}\n{}\n", "if _id is specified it must not be empty"),
+            (
+                "{\"index\":{}} {}\n{}\n",
+                "Malformed action/metadata line [1], unexpected data after the closing brace",
+            ),
+            (
+                "{\"update\":{\"_index\":\"a\",\"_id\":\"1\",\"if_seq_no\":1,\"if_primary_term\":1,\"retry_on_conflict\":2}}\n{\"doc\":{}}\n",
+                "Validation Failed: 1: compare and write operations can not be retried;",
+            ),
+            (
+                "{\"create\":{\"_index\":\"a\",\"_id\":\"1\",\"version\":2,\"version_type\":\"external\"}}\n{}\n",
+                "Validation Failed: 1: create operations only support internal versioning. use index instead;",
+            ),
+            (
+                "{\"index\":{\"_index\":\"a\",\"_id\":\"1\",\"if_seq_no\":2}}\n{}\n",
+                "Validation Failed: 1: ifSeqNo is set, but primary term is [0];",
+            ),
+            (
+                "{\"update\":{\"_index\":\"a\",\"_id\":\"1\",\"version\":2}}\n{}\n",
+                "Update requests do not support versioning. Please use `if_seq_no` and `if_primary_term` instead",
+            ),
         ] {
             assert_eq!(read(body).unwrap_err().reason(), wanted, "{body}");
         }

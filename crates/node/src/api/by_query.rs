@@ -4,25 +4,55 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
-use tributary_store::{Action, Condition, ErrorKind, Hit, Outcome, Query, SearchRequest, SortKey, StoreError, WriteOp};
+use tributary_store::{
+    Action, Condition, ErrorKind, Hit, Outcome, Query, SearchRequest, SortKey, StoreError, WriteOp,
+};
 
 use super::Table;
-use super::written::{Piped, pipe};
-use crate::http::{ApiError, BodyRule, Call, Reply, Result};
+use super::written::{Piped, pipe, pipeline_names};
+use crate::http::{ApiError, BodyRule, Call, Reply, Result, token_name};
 use crate::node::Node;
-use crate::writes::{Refresh, resolve_options};
+use crate::writes::{Refresh, Target, resolve_options};
 
 const PARAMS: &[&str] = &[
-    "expand_wildcards", "ignore_unavailable", "allow_no_indices", "conflicts", "refresh", "max_docs", "scroll_size",
-    "slices", "wait_for_completion", "requests_per_second", "timeout", "wait_for_active_shards", "routing", "pipeline",
-    "scroll", "search_timeout", "search_type", "request_cache", "preference", "terminate_after", "stats", "version", "q",
-    "df", "analyzer", "analyze_wildcard", "default_operator", "lenient", "from", "sort",
+    "expand_wildcards",
+    "ignore_unavailable",
+    "allow_no_indices",
+    "conflicts",
+    "refresh",
+    "max_docs",
+    "scroll_size",
+    "slices",
+    "wait_for_completion",
+    "requests_per_second",
+    "timeout",
+    "wait_for_active_shards",
+    "routing",
+    "pipeline",
+    "scroll",
+    "search_timeout",
+    "search_type",
+    "request_cache",
+    "preference",
+    "terminate_after",
+    "stats",
+    "version",
+    "q",
+    "df",
+    "analyzer",
+    "analyze_wildcard",
+    "default_operator",
+    "lenient",
+    "from",
+    "sort",
 ];
 /// Documents found and written in one go.
 const BATCH: usize = 1000;
 
 pub(super) fn routes(table: &mut Table) {
-    table.on("POST", &["/{index}/_delete_by_query"], PARAMS, BodyRule::Required, |node, call| run(node, call, Work::Delete));
+    table.on("POST", &["/{index}/_delete_by_query"], PARAMS, BodyRule::Optional, |node, call| {
+        run(node, call, Work::Delete)
+    });
     table.on("POST", &["/{index}/_update_by_query"], PARAMS, BodyRule::Optional, |node, call| {
         let pipeline = call.params.text("pipeline").map(str::to_owned);
         run(node, call, Work::Update { pipeline })
@@ -62,7 +92,9 @@ impl Asked {
         let query = match (body.remove("query"), super::search::query_of_params(&call.params)?) {
             (_, Some(query)) => query,
             (Some(query), None) => Query::parse(&query)?,
-            (None, None) if matches!(work, Work::Delete) => return Err(ApiError::validation(["query is missing"])),
+            (None, None) if matches!(work, Work::Delete) => {
+                return Err(ApiError::validation(["query is missing"]));
+            }
             (None, None) => Query::parse(&json!({"match_all": {}}))?,
         };
         let conflicts = body.remove("conflicts").and_then(|value| value.as_str().map(str::to_owned));
@@ -71,16 +103,27 @@ impl Asked {
             None | Some("abort") => false,
             Some("proceed") => true,
             Some(other) => {
-                return Err(ApiError::illegal(format!("conflicts may only be \"proceed\" or \"abort\" but was [{other}]")));
+                return Err(ApiError::illegal(format!(
+                    "conflicts may only be \"proceed\" or \"abort\" but was [{other}]"
+                )));
             }
         };
-        let max_docs = call.params.long("max_docs")?.or_else(|| body.remove("max_docs").and_then(|value| value.as_i64()));
-        let max_docs = max_docs.map(u64::try_from).transpose().map_err(|_| {
-            ApiError::validation(["maxDocs should be greater than 0 if the request is limited to some number of documents or -1 if it isn't"])
-        })?;
+        let of_body = body.remove("max_docs").and_then(|value| value.as_i64());
+        // -1 is no limit.
+        let max_docs = match call.params.long("max_docs")?.or(of_body).filter(|number| *number != -1) {
+            None => None,
+            Some(0) => return Err(ApiError::illegal("[max_docs] should be >= [slices]")),
+            Some(number) => Some(u64::try_from(number).map_err(|_| {
+                ApiError::illegal(format!("[max_docs] parameter cannot be negative, found [{number}]"))
+            })?),
+        };
+        if !call.params.flag_or("wait_for_completion", true)? {
+            return Err(ApiError::not_served("working in the background ([wait_for_completion=false])"));
+        }
         body.remove("slice");
-        if let Some(key) = body.keys().next() {
-            return Err(ApiError::new(400, "x_content_parse_exception", format!("[1:2] unknown field [{key}]")));
+        if let Some((key, value)) = body.iter().next() {
+            let reason = format!("Unknown key for a {} in [{key}].", token_name(value));
+            return Err(ApiError::new(400, "parsing_exception", reason));
         }
         Ok(Self { query, max_docs, proceed })
     }
@@ -89,7 +132,9 @@ impl Asked {
 async fn run(node: Arc<Node>, call: Call, work: Work) -> Result<Reply> {
     let start = Instant::now();
     let asked = Asked::read(&call, &work)?;
-    if let Work::Update { pipeline: Some(name) } = &work {
+    if let Work::Update { pipeline: Some(name) } = &work
+        && name != "_none"
+    {
         node.pipelines.require(name)?;
     }
     let refresh = Refresh::flag(&call)?;
@@ -146,13 +191,20 @@ async fn walk(
 
 async fn write(node: &Arc<Node>, hits: &[Hit], work: &Work, proceed: bool, done: &mut Done) -> Result<()> {
     let mut ops = Vec::with_capacity(hits.len());
+    let mut target: Option<Target> = None;
     for hit in hits {
         let action = match work {
             Work::Delete => Action::Delete,
             Work::Update { pipeline } => {
                 let source = hit.source.clone().unwrap_or_default();
-                let names: Vec<&str> = pipeline.as_deref().into_iter().collect();
-                match pipe(&node.pipelines, &names, hit.index.clone(), Some(hit.id.clone()), source)? {
+                let here = match target.take() {
+                    Some(target) if target.index == hit.index => target,
+                    _ => node.target(&hit.index, false).await?,
+                };
+                let names = pipeline_names(pipeline.as_deref(), &here);
+                let piped = pipe(&node.pipelines, &names, hit.index.clone(), Some(hit.id.clone()), source)?;
+                target = Some(here);
+                match piped {
                     Piped::Write { source, .. } => Action::Index(source),
                     Piped::Dropped => {
                         done.noops += 1;

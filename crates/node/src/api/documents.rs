@@ -5,19 +5,36 @@ use std::sync::Arc;
 use tributary_store::{Action, StoreError, WriteOp, WriteResult};
 
 use super::Table;
-use super::written::{OpType, Piped, answer, condition, dropped, op, pipe, pipeline_names, status};
+use super::written::{
+    OpType, Piped, Stated, answer, check_waiting, dropped, op, pipe, pipeline_names, status,
+};
 use crate::http::{ApiError, BodyRule, Call, Reply, Result};
 use crate::node::Node;
 use crate::writes::Refresh;
 
 const WRITE: &[&str] = &[
-    "refresh", "routing", "timeout", "wait_for_active_shards", "version", "version_type", "if_seq_no", "if_primary_term",
-    "pipeline", "op_type", "require_alias", "require_data_stream", "include_source_on_error",
+    "refresh",
+    "routing",
+    "timeout",
+    "wait_for_active_shards",
+    "version",
+    "version_type",
+    "if_seq_no",
+    "if_primary_term",
+    "pipeline",
+    "op_type",
+    "require_alias",
+    "require_data_stream",
+    "include_source_on_error",
 ];
 
 pub(super) fn routes(table: &mut Table) {
-    table.on("PUT,POST", &["/{index}/_doc/{id}"], WRITE, BodyRule::Required, |node, call| put(node, call, OpType::Index));
-    table.on("POST", &["/{index}/_doc"], WRITE, BodyRule::Required, |node, call| put(node, call, OpType::Index));
+    table.on("PUT,POST", &["/{index}/_doc/{id}"], WRITE, BodyRule::Required, |node, call| {
+        put(node, call, OpType::Index)
+    });
+    table.on("POST", &["/{index}/_doc"], WRITE, BodyRule::Required, |node, call| {
+        put(node, call, OpType::Index)
+    });
     table.on("PUT,POST", &["/{index}/_create/{id}"], WRITE, BodyRule::Required, |node, call| {
         put(node, call, OpType::Create)
     });
@@ -36,36 +53,45 @@ fn op_type(call: &Call, fixed: OpType) -> Result<OpType> {
         None => Ok(fixed),
         Some("index") if fixed == OpType::Index => Ok(OpType::Index),
         Some("create") => Ok(OpType::Create),
-        Some(other) => Err(ApiError::illegal(format!("opType must be 'create' or 'index', found: [{other}]"))),
+        Some(other) => {
+            Err(ApiError::illegal(format!("opType must be 'create' or 'index', found: [{other}]")))
+        }
     }
 }
 
 async fn put(node: Arc<Node>, call: Call, fixed: OpType) -> Result<Reply> {
     let op_type = op_type(&call, fixed)?;
     let refresh = Refresh::of(&call)?;
-    let condition = condition(&call.params)?;
-    let id = call.maybe_var("id").map(str::to_owned);
-    if condition.if_seq_no.is_some() && id.is_none() {
-        return Err(ApiError::validation(["an id must be provided if version type or value are set"]));
-    }
+    let id = call.maybe_var("id");
+    let condition = Stated::of(&call.params, id)?.checked(op_type == OpType::Create || id.is_none())?;
+    let id = id.map(str::to_owned);
     let target = node.target(call.var("index"), call.params.flag_or("require_alias", false)?).await?;
+    check_waiting(&call.params, &target)?;
     let names = pipeline_names(call.params.text("pipeline"), &target);
-    let (index, id, source) = match pipe(&node.pipelines, &names, target.index.clone(), id, call.body.clone())? {
-        Piped::Write { index, id, source } => (index, id, source),
-        Piped::Dropped => return Ok(Reply::ok(dropped(&target.index, call.maybe_var("id")).into())),
-    };
+    let (index, id, source) =
+        match pipe(&node.pipelines, &names, target.index.clone(), id, call.body.clone())? {
+            Piped::Write { index, id, source } => (index, id, source),
+            Piped::Dropped => return Ok(Reply::ok(dropped(&target.index, call.maybe_var("id")).into())),
+        };
     let target = if index == target.index { target } else { node.target(&index, false).await? };
     let written = node.write_one(op(target.index, id, op_type.action(source), condition)).await?;
     node.refresh_after(refresh, std::slice::from_ref(&written.index)).await?;
-    Ok(Reply::status(status(written.result), answer(&written, target.copies, refresh).into()))
+    Ok(Reply::status(status(written.result), answer(&written, target.copies, refresh, true).into()))
 }
 
 async fn delete(node: Arc<Node>, call: Call) -> Result<Reply> {
     let refresh = Refresh::of(&call)?;
-    let condition = condition(&call.params)?;
-    let index = node.read_index(call.var("index"))?;
-    let copies = node.target(&index, false).await?.copies;
-    let written = node.write_one(op(index, Some(call.var("id").to_owned()), Action::Delete, condition)).await?;
+    let condition = Stated::of(&call.params, Some(call.var("id")))?.checked(false)?;
+    let index = match condition.version {
+        // The version of what is not there yet must be remembered, so the index is made.
+        Some(_) => call.var("index").to_owned(),
+        None => node.read_index(call.var("index"))?,
+    };
+    let target = node.target(&index, false).await?;
+    check_waiting(&call.params, &target)?;
+    let copies = target.copies;
+    let written =
+        node.write_one(op(target.index, Some(call.var("id").to_owned()), Action::Delete, condition)).await?;
     node.refresh_after(refresh, std::slice::from_ref(&written.index)).await?;
-    Ok(Reply::status(status(written.result), answer(&written, copies, refresh).into()))
+    Ok(Reply::status(status(written.result), answer(&written, copies, refresh, true).into()))
 }

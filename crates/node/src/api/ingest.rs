@@ -37,7 +37,7 @@ async fn get(node: Arc<Node>, call: Call) -> Result<Reply> {
         .into_iter()
         .map(|(name, given)| (name, if summary { json!({}) } else { given }))
         .collect();
-    let status = if found.is_empty() && !patterns.contains('*') { 404 } else { 200 };
+    let status = if found.is_empty() && patterns != "*" { 404 } else { 200 };
     Ok(Reply::status(status, Value::Object(found)))
 }
 
@@ -51,18 +51,30 @@ async fn simulate(node: Arc<Node>, call: Call) -> Result<Reply> {
     let body = call.object()?;
     let verbose = call.params.flag_or("verbose", false)?;
     let pipeline = match (call.maybe_var("id"), body.get("pipeline")) {
-        (Some(name), _) => node.pipelines.require(name)?,
+        (Some(name), _) => {
+            let missing = |_| ApiError::illegal(format!("pipeline [{name}] does not exist"));
+            node.pipelines.require(name).map_err(missing)?
+        }
         (None, Some(given)) => Arc::new(Pipeline::compile("_simulate_pipeline", given)?),
         (None, None) => {
-            return Err(ApiError::parse("[pipeline] required property is missing").with("property_name", "pipeline"));
+            return Err(
+                ApiError::parse("[pipeline] required property is missing").with("property_name", "pipeline")
+            );
         }
     };
-    let docs = body.get("docs").and_then(Value::as_array).filter(|docs| !docs.is_empty());
+    let docs = match body.get("docs") {
+        None => {
+            return Err(ApiError::parse("[docs] required property is missing").with("property_name", "docs"));
+        }
+        Some(docs) => docs.as_array().filter(|docs| !docs.is_empty()),
+    };
     let docs = docs.ok_or_else(|| ApiError::illegal("must specify at least one document in [docs]"))?;
     let docs: Vec<IngestDoc> = docs.iter().map(document_of).collect::<Result<_>>()?;
     let shared = Arc::clone(&node);
     let answers = node
-        .blocking(move |_| Ok(docs.into_iter().map(|doc| one(&shared, &pipeline, doc, verbose)).collect::<Vec<_>>()))
+        .blocking(move |_| {
+            Ok(docs.into_iter().map(|doc| one(&shared, &pipeline, doc, verbose)).collect::<Vec<_>>())
+        })
         .await?;
     Ok(Reply::ok(json!({"docs": answers})))
 }
@@ -74,7 +86,7 @@ fn one(node: &Node, pipeline: &Pipeline, mut doc: IngestDoc, verbose: bool) -> V
         return json!({"processor_results": trace.results});
     }
     match ended {
-        Ok(true) => json!({"doc": simulated(&doc)}),
+        Ok(true) => json!({"doc": simulated(&doc, false)}),
         Ok(false) => Value::Null,
         Err(error) => json!({"error": error.error_value()}),
     }

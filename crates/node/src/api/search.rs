@@ -245,8 +245,7 @@ impl Asked {
             Some(text) => Some(crate::http::parse_time_ms(text, "scroll")?),
             None => None,
         };
-        let look =
-            Look { total_as_int: params.flag_or("rest_total_hits_as_int", false)?, ..Look::default() };
+        let look = Look { total_as_int: params.flag_or("rest_total_hits_as_int", false)?, ..Look::default() };
         if params.flag_or("typed_keys", false)? && !request.aggs.is_empty() {
             return Err(ApiError::not_served("the parameter [typed_keys] with aggregations"));
         }

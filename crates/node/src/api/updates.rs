@@ -2,20 +2,34 @@
 
 use std::sync::{Arc, PoisonError};
 
+use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use tributary_store::{Outcome, SourceFilter};
+use tributary_store::{Condition, ErrorKind, Outcome, SourceFilter, StoreError};
 
 use super::Table;
 use super::search::source_of_params;
-use super::written::{answer, condition_of, op, status};
+use super::written::{Piped, Stated, answer, check_waiting, op, pipe, pipeline_names, status};
 use crate::http::{ApiError, BodyRule, Call, Reply, Result};
 use crate::node::Node;
-use crate::update::{UpdateRequest, Updated};
-use crate::writes::Refresh;
+use crate::update::{Finish, UpdateRequest, Updated};
+use crate::writes::{Refresh, Target};
 
 const UPDATE: &[&str] = &[
-    "refresh", "routing", "timeout", "wait_for_active_shards", "if_seq_no", "if_primary_term", "retry_on_conflict",
-    "require_alias", "_source", "_source_includes", "_source_excludes", "lang", "include_source_on_error",
+    "refresh",
+    "routing",
+    "timeout",
+    "wait_for_active_shards",
+    "if_seq_no",
+    "if_primary_term",
+    "retry_on_conflict",
+    "version",
+    "version_type",
+    "require_alias",
+    "_source",
+    "_source_includes",
+    "_source_excludes",
+    "lang",
+    "include_source_on_error",
 ];
 
 pub(super) fn routes(table: &mut Table) {
@@ -23,42 +37,101 @@ pub(super) fn routes(table: &mut Table) {
 }
 
 async fn update(node: Arc<Node>, call: Call) -> Result<Reply> {
-    let request = UpdateRequest::parse(&call.body)?;
+    let mut request = UpdateRequest::parse(&call.body)?;
     request.check_served()?;
     let refresh = Refresh::of(&call)?;
-    let number = |name: &str, of_body: Option<u64>| -> Result<Option<u64>> {
-        let given = call.params.long(name)?.and_then(|number| u64::try_from(number).ok());
-        Ok(given.or(of_body))
+    let id = call.var("id");
+    let stated = Stated::of(&call.params, Some(id))?;
+    // One that has a version, of whatever type, is refused: updates know sequence numbers only.
+    let version = stated.version.or(stated.version_type.map(|_| 0));
+    let stated = Stated {
+        if_seq_no: stated.if_seq_no.or(request.if_seq_no),
+        if_primary_term: stated.if_primary_term.or(request.if_primary_term),
+        version,
+        version_type: None,
+        ..stated
     };
-    let condition = condition_of(
-        number("if_seq_no", request.if_seq_no)?,
-        number("if_primary_term", request.if_primary_term)?,
-        None,
-        None,
-    )?;
-    if condition.if_seq_no.is_some() && request.upserts() {
-        return Err(ApiError::validation(["upsert requests don't support `if_seq_no` and `if_primary_term`"]));
+    let faults = faults(&stated, &request, call.params.int("retry_on_conflict")?.unwrap_or(0) > 0);
+    if !faults.is_empty() {
+        return Err(ApiError::validation(faults));
     }
-    if condition.if_seq_no.is_some() && call.params.long("retry_on_conflict")?.unwrap_or(0) > 0 {
-        return Err(ApiError::validation(["compare and write operations can not be retried"]));
-    }
+    (request.if_seq_no, request.if_primary_term) = (stated.if_seq_no, stated.if_primary_term);
     let target = node.target(call.var("index"), call.params.flag_or("require_alias", false)?).await?;
+    check_waiting(&call.params, &target)?;
     node.check_update(&target.index)?;
+    pipe_upsert(&node, &mut request, &target, None, id)?;
+    let finish = finish(&node, &target, id);
     let wanted = match source_of_params(&call.params)? {
         Some(filter) => Some(filter),
         None => request.source.as_ref().map(SourceFilter::parse).transpose()?,
     };
-    let id = call.var("id");
-    let (action, updated) = request.into_action(id);
-    let written = node.write_one(op(target.index, Some(id.to_owned()), action, condition)).await?;
+    let (action, updated) = request.into_action(id, finish);
+    let written = node.write_one(op(target.index, Some(id.to_owned()), action, Condition::default())).await?;
     if written.result != Outcome::Noop {
         node.refresh_after(refresh, std::slice::from_ref(&written.index)).await?;
     }
-    let mut body = answer(&written, target.copies, refresh);
+    let mut body = answer(&written, target.copies, refresh, true);
     if let Some(get) = wanted.as_ref().and_then(|filter| shown(&updated, filter, &body)) {
         body.insert("get".into(), get);
     }
     Ok(Reply::status(status(written.result), body.into()))
+}
+
+/// The rules that an update breaks.
+pub(super) fn faults(stated: &Stated<'_>, request: &UpdateRequest, retries: bool) -> Vec<String> {
+    let mut faults = stated.faults(false);
+    if stated.if_seq_no.is_some() {
+        if retries {
+            faults.push("compare and write operations can not be retried".to_owned());
+        }
+        if request.upserts() {
+            faults.push("compare and write operations can not be used with upsert".to_owned());
+        }
+    }
+    faults
+}
+
+/// Runs pipelines over what an update writes when the document is missing.
+pub(super) fn pipe_upsert(
+    node: &Node,
+    request: &mut UpdateRequest,
+    target: &Target,
+    asked: Option<&str>,
+    id: &str,
+) -> Result<()> {
+    let names = pipeline_names(asked, target);
+    let Some(source) = request.upsert_source().filter(|_| !names.is_empty()) else { return Ok(()) };
+    match pipe(&node.pipelines, &names, target.index.clone(), Some(id.to_owned()), source)? {
+        Piped::Write { index, id: piped_id, source }
+            if index == target.index && piped_id.as_deref() == Some(id) =>
+        {
+            if let Value::Object(source) = crate::http::parse_json(&source)? {
+                request.set_upsert_source(source);
+            }
+            Ok(())
+        }
+        Piped::Write { .. } => {
+            Err(ApiError::not_served("an update whose pipeline changes [_index] or [_id]"))
+        }
+        Piped::Dropped => Err(ApiError::not_served("an update whose pipeline drops the document")),
+    }
+}
+
+/// Runs the index's pipelines over a document that an update has changed.
+fn finish(node: &Arc<Node>, target: &Target, id: &str) -> Option<Finish> {
+    let names: Vec<String> = pipeline_names(None, target).into_iter().map(str::to_owned).collect();
+    if names.is_empty() {
+        return None;
+    }
+    let (pipelines, index, id) = (Arc::clone(&node.pipelines), target.index.clone(), id.to_owned());
+    Some(Box::new(move |source: Bytes| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        match pipe(&pipelines, &names, index, Some(id), source) {
+            Ok(Piped::Write { source, .. }) => Ok(Some(source)),
+            Ok(Piped::Dropped) => Ok(None),
+            Err(error) => Err(StoreError::new(ErrorKind::IllegalArgument, error.reason())),
+        }
+    }))
 }
 
 /// The document as the update left it, as far as it was asked for.
@@ -66,5 +139,7 @@ pub(super) fn shown(updated: &Updated, filter: &SourceFilter, answer: &Map<Strin
     let source = updated.lock().unwrap_or_else(PoisonError::into_inner).take()?;
     let source = filter.apply(&source)?;
     let source: Value = serde_json::from_slice(&source).ok()?;
-    Some(json!({"_seq_no": answer.get("_seq_no"), "_primary_term": answer.get("_primary_term"), "found": true, "_source": source}))
+    Some(
+        json!({"_seq_no": answer.get("_seq_no"), "_primary_term": answer.get("_primary_term"), "found": true, "_source": source}),
+    )
 }

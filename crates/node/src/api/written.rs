@@ -8,6 +8,9 @@ use crate::http::{ApiError, Params, Result};
 use crate::ingest::{IngestDoc, Ingested, Pipelines};
 use crate::writes::{Refresh, Target, shards};
 
+/// The longest id in bytes.
+const MAX_ID_BYTES: usize = 512;
+
 /// Whether a write creates only, or replaces too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OpType {
@@ -25,58 +28,133 @@ impl OpType {
     }
 }
 
-/// The condition that parameters state.
-pub(super) fn condition(params: &Params) -> Result<Condition> {
-    let number = |name: &str| -> Result<Option<u64>> {
-        let Some(number) = params.long(name)? else { return Ok(None) };
-        u64::try_from(number).map(Some).map_err(|_| {
-            let what = match name {
-                "if_seq_no" => "sequence numbers must be non negative. got",
-                "if_primary_term" => "primary term must be non negative. got",
-                _ => "illegal version value",
-            };
-            ApiError::illegal(format!("{what} [{number}]."))
-        })
-    };
-    let version_type = params.text("version_type");
-    condition_of(number("if_seq_no")?, number("if_primary_term")?, number("version")?, version_type)
+/// What a write states about the document it expects.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Stated<'a> {
+    pub(super) id: Option<&'a str>,
+    pub(super) if_seq_no: Option<u64>,
+    pub(super) if_primary_term: Option<u64>,
+    pub(super) version: Option<i64>,
+    /// `None` is internal versioning.
+    pub(super) version_type: Option<VersionType>,
 }
 
-/// The condition that these values state together.
-pub(super) fn condition_of(
-    if_seq_no: Option<u64>,
-    if_primary_term: Option<u64>,
-    version: Option<u64>,
-    version_type: Option<&str>,
-) -> Result<Condition> {
-    let mut faults = Vec::new();
-    if if_seq_no.is_some() != if_primary_term.is_some() {
-        let (seq_no, term) = (if_seq_no.map_or("-2".to_owned(), |n| n.to_string()), if_primary_term.unwrap_or(0));
-        faults.push(if if_seq_no.is_some() {
-            format!("ifSeqNo is set, but primary term is [{term}]")
-        } else {
-            format!("ifSeqNo is unassigned, but primary term is [{term}], sequence number is [{seq_no}]")
-        });
+/// The type of a version.
+pub(super) fn version_type(text: Option<&str>) -> Result<Option<VersionType>> {
+    match text {
+        None | Some("internal") => Ok(None),
+        Some("external" | "external_gt") => Ok(Some(VersionType::External)),
+        Some("external_gte") => Ok(Some(VersionType::ExternalGte)),
+        Some(other) => Err(ApiError::illegal(format!("No version type match [{other}]"))),
     }
-    let kind = match version_type {
-        None | Some("internal") => None,
-        Some("external" | "external_gt") => Some(VersionType::External),
-        Some("external_gte") => Some(VersionType::ExternalGte),
-        Some(other) => return Err(ApiError::illegal(format!("No version type match [{other}]"))),
-    };
-    let version = match (kind, version) {
-        (Some(kind), Some(version)) => Some((version, kind)),
-        (None, Some(_)) => {
-            faults.push(
+}
+
+/// A sequence number or primary term that a caller gives.
+pub(super) fn sequence(name: &str, number: i64) -> Result<u64> {
+    let what = if name == "if_seq_no" { "sequence numbers" } else { "primary term" };
+    u64::try_from(number)
+        .map_err(|_| ApiError::illegal(format!("{what} must be non negative. got [{number}].")))
+}
+
+impl<'a> Stated<'a> {
+    /// From parameters.
+    pub(super) fn of(params: &Params, id: Option<&'a str>) -> Result<Self> {
+        let number = |name: &str| params.long(name)?.map(|number| sequence(name, number)).transpose();
+        Ok(Self {
+            id,
+            if_seq_no: number("if_seq_no")?,
+            if_primary_term: number("if_primary_term")?,
+            version: params.long("version")?,
+            version_type: version_type(params.text("version_type"))?,
+        })
+    }
+
+    /// The rules of writes that are broken, in Elasticsearch's words and order.
+    pub(super) fn faults(&self, creates: bool) -> Vec<String> {
+        let term = self.if_primary_term.filter(|term| *term > 0);
+        let mut faults = Vec::new();
+        if creates {
+            let why = match self {
+                Self { version_type: Some(_), .. } => "only support internal versioning",
+                Self { version: Some(_), .. } => "do not support explicit versions",
+                _ if self.if_seq_no.is_some() || term.is_some() => "do not support compare and set",
+                _ => return self.long_id(),
+            };
+            return vec![format!("create operations {why}. use index instead")];
+        }
+        match (self.version_type, self.version) {
+            (Some(kind), version) if version.is_none_or(|version| version < 0) => {
+                let kind = if kind == VersionType::External { "EXTERNAL" } else { "EXTERNAL_GTE" };
+                // The number that Elasticsearch takes for a version that was not given.
+                faults.push(format!("illegal version value [{}] for version type [{kind}]", version.unwrap_or(-3)));
+            }
+            (None, Some(_)) => faults.push(
                 "internal versioning can not be used for optimistic concurrency control. Please use `if_seq_no` and \
                  `if_primary_term` instead"
                     .to_owned(),
-            );
-            None
+            ),
+            _ => {}
         }
-        _ => None,
+        if self.if_seq_no.is_some() && (self.version_type.is_some() || self.version.is_some()) {
+            faults.push("compare and write operations can not use versioning".to_owned());
+        }
+        match (self.if_seq_no, term) {
+            (Some(_), None) => faults.push("ifSeqNo is set, but primary term is [0]".to_owned()),
+            (None, Some(term)) => faults.push(format!("ifSeqNo is unassigned, but primary term is [{term}]")),
+            _ => {}
+        }
+        faults.extend(self.long_id());
+        faults
+    }
+
+    fn long_id(&self) -> Vec<String> {
+        let long = self.id.filter(|id| id.len() > MAX_ID_BYTES);
+        let told = long.map(|id| {
+            format!(
+                "id [{id}] is too long, must be no longer than {MAX_ID_BYTES} bytes but was: {}",
+                id.len()
+            )
+        });
+        told.into_iter().collect()
+    }
+
+    /// As a condition of the store.
+    pub(super) fn condition(&self) -> Condition {
+        let version = self.version.and_then(|version| u64::try_from(version).ok());
+        Condition {
+            if_seq_no: self.if_seq_no,
+            if_primary_term: self.if_primary_term,
+            version: version.zip(self.version_type),
+        }
+    }
+
+    /// The condition, if no rule is broken.
+    pub(super) fn checked(&self, creates: bool) -> Result<Condition> {
+        let faults = self.faults(creates);
+        if faults.is_empty() { Ok(self.condition()) } else { Err(ApiError::validation(faults)) }
+    }
+}
+
+/// Checks how long a write may wait, and for how many copies: there is one, so more never come.
+pub(super) fn check_waiting(params: &Params, target: &Target) -> Result<()> {
+    params.time_ms("timeout")?;
+    let copies = match params.text("wait_for_active_shards") {
+        None => return Ok(()),
+        Some("all") => target.copies,
+        Some(text) => text.parse::<u32>().map(u64::from).map_err(|_| {
+            ApiError::illegal(format!("cannot parse ActiveShardCount[{text}]"))
+                .because("number_format_exception", format!("For input string: \"{text}\""))
+        })?,
     };
-    if faults.is_empty() { Ok(Condition { if_seq_no, if_primary_term, version }) } else { Err(ApiError::validation(faults)) }
+    if copies <= 1 {
+        return Ok(());
+    }
+    let reason = format!(
+        "[{}][0] Not enough active copies to meet shard count of [{}] (have 1, needed {copies})",
+        target.index,
+        params.text("wait_for_active_shards").unwrap_or_default().to_ascii_uppercase()
+    );
+    Err(ApiError::new(503, "unavailable_shards_exception", reason))
 }
 
 /// The pipelines that a document goes through: the one asked for, else the index's default; then its final one.
@@ -109,7 +187,11 @@ pub(super) fn pipe(
         return Ok(Piped::Write { index, id, source });
     }
     let Value::Object(object) = crate::http::parse_json(&source)? else {
-        return Err(ApiError::new(400, "document_parsing_exception", "[1:1] failed to parse: the document is no object"));
+        return Err(ApiError::new(
+            400,
+            "document_parsing_exception",
+            "Malformed content, must start with an object",
+        ));
     };
     match pipelines.run(names, IngestDoc::new(index, id, object))? {
         Ingested::Keep(doc) => {
@@ -125,17 +207,24 @@ pub(super) fn op(index: String, id: Option<String>, action: Action, condition: C
     WriteOp { index, id, action, condition }
 }
 
-/// How a write is answered, without its HTTP status.
-pub(super) fn answer(written: &WriteResult, copies: u64, refresh: Refresh) -> Map<String, Value> {
+/// How a write is answered, without its HTTP status. An update that changes nothing reaches no shard when it comes
+/// alone, but does as a part of a bulk.
+pub(super) fn answer(
+    written: &WriteResult,
+    copies: u64,
+    refresh: Refresh,
+    alone: bool,
+) -> Map<String, Value> {
+    let idle = alone && written.result == Outcome::Noop;
     let mut body = Map::new();
     body.insert("_index".into(), written.index.clone().into());
     body.insert("_id".into(), written.id.clone().into());
     body.insert("_version".into(), written.version.into());
     body.insert("result".into(), written.result.as_str().into());
-    if refresh == Refresh::Now && written.result != Outcome::Noop {
+    if refresh == Refresh::Now && !idle {
         body.insert("forced_refresh".into(), true.into());
     }
-    let done = if written.result == Outcome::Noop { shards(0, 0) } else { shards(copies, 1) };
+    let done = if idle { shards(0, 0) } else { shards(copies, 1) };
     body.insert("_shards".into(), done);
     body.insert("_seq_no".into(), written.seq_no.into());
     body.insert("_primary_term".into(), written.primary_term.into());

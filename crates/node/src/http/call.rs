@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::Method;
 use serde_json::Value;
 
 use super::envelope::{ApiError, Result, malformed_json};
@@ -49,9 +48,6 @@ where
 /// One request, checked as far as the routing layer can.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub(crate) method: Method,
-    /// The path as sent.
-    pub(crate) path: String,
     pub(crate) params: Params,
     pub(crate) vars: Vec<(&'static str, String)>,
     pub(crate) body: Bytes,
@@ -90,7 +86,11 @@ impl Call {
     /// The error for a member of the body that is not known to the parser of that name.
     pub(crate) fn unknown_field(&self, parser: &str, key: &str) -> ApiError {
         let (line, col) = position_of(key, &self.body);
-        ApiError::new(400, "x_content_parse_exception", format!("[{line}:{col}] [{parser}] unknown field [{key}]"))
+        ApiError::new(
+            400,
+            "x_content_parse_exception",
+            format!("[{line}:{col}] [{parser}] unknown field [{key}]"),
+        )
     }
 
     /// Whether the request has content.
@@ -127,7 +127,11 @@ pub(crate) fn position_of(key: &str, body: &[u8]) -> (usize, usize) {
 }
 
 fn expected_object(found: &Value) -> ApiError {
-    ApiError::new(400, "parsing_exception", format!("Expected [START_OBJECT] but found [{}]", token_name(found)))
-        .with("line", 1)
-        .with("col", 1)
+    ApiError::new(
+        400,
+        "parsing_exception",
+        format!("Expected [START_OBJECT] but found [{}]", token_name(found)),
+    )
+    .with("line", 1)
+    .with("col", 1)
 }

@@ -86,15 +86,7 @@ async fn serve(node: &Arc<Node>, parts: Parts, params: Params, wish: Wish, body:
         _ => {}
     }
     params.check_known(&path, found.endpoint.params)?;
-    let call = Call {
-        method: parts.method,
-        path,
-        params,
-        vars: found.vars,
-        body: bytes,
-        wish,
-        identity: caller.identity,
-    };
+    let call = Call { params, vars: found.vars, body: bytes, wish, identity: caller.identity };
     (found.endpoint.handler)(node.seen_with(rights), call).await
 }
 

@@ -132,7 +132,7 @@ impl ApiError {
             Content::Whole(whole) => {
                 let mut item = whole.clone();
                 if let Some(object) = item.as_object_mut() {
-                    object.remove("root_cause");
+                    object.shift_remove("root_cause");
                 }
                 item
             }

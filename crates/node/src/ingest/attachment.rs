@@ -37,10 +37,16 @@ pub(super) struct Attachment {
 
 impl Attachment {
     pub(super) fn compile(options: &mut Options<'_>) -> Result<Self> {
-        let known = ["content", "title", "content_type", "content_length", "language", "author", "keywords", "date"];
+        let known =
+            ["content", "title", "content_type", "content_length", "language", "author", "keywords", "date"];
         let properties = options.texts("properties")?;
-        if let Some(unknown) = properties.iter().flatten().find(|name| !known.contains(&name.to_ascii_lowercase().as_str())) {
-            return Err(property("properties", &format!("illegal field option [{unknown}]. valid values are {known:?}")));
+        if let Some(unknown) =
+            properties.iter().flatten().find(|name| !known.contains(&name.to_ascii_lowercase().as_str()))
+        {
+            return Err(property(
+                "properties",
+                &format!("illegal field option [{unknown}]. valid values are {known:?}"),
+            ));
         }
         options.text("resource_name")?;
         Ok(Self {
@@ -59,14 +65,17 @@ impl Attachment {
             None | Some(Value::Null) if self.ignore_missing => return Ok(()),
             None => return Err(missing(&self.field)),
             Some(Value::String(text)) => text,
-            Some(_) => return Err(ApiError::illegal(format!("field [{}] is null, cannot parse.", self.field))),
+            Some(_) => {
+                return Err(ApiError::illegal(format!("field [{}] is null, cannot parse.", self.field)));
+            }
         };
-        let bytes = STANDARD.decode(encoded.as_bytes()).map_err(|_| {
-            ApiError::illegal(format!("field [{}] is not base64", self.field))
-        })?;
+        let bytes = STANDARD
+            .decode(encoded.as_bytes())
+            .map_err(|_| ApiError::illegal(format!("field [{}] is not base64", self.field)))?;
         let limit = self.limit(doc);
-        let extracted = extract(&bytes)
-            .map_err(|why| ApiError::parse(format!("Error parsing document in field [{}]: {why}", self.field)))?;
+        let extracted = extract(&bytes).map_err(|why| {
+            ApiError::parse(format!("Error parsing document in field [{}]: {why}", self.field))
+        })?;
         doc.set(&self.target, Value::Object(self.shown(extracted, limit)))?;
         if self.remove_binary {
             doc.remove(&self.field);
@@ -75,19 +84,23 @@ impl Attachment {
     }
 
     fn limit(&self, doc: &IngestDoc) -> Option<usize> {
-        let of_doc = self.indexed_chars_field.as_ref().and_then(|field| doc.get(field)).and_then(|value| value.as_i64());
+        let of_doc = self
+            .indexed_chars_field
+            .as_ref()
+            .and_then(|field| doc.get(field))
+            .and_then(|value| value.as_i64());
         usize::try_from(of_doc.unwrap_or(self.indexed_chars)).ok()
     }
 
     fn shown(&self, extracted: Extracted, limit: Option<usize>) -> Map<String, Value> {
         let wanted = |name: &str| {
-            self.properties.as_ref().is_none_or(|list| list.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
+            self.properties
+                .as_ref()
+                .is_none_or(|list| list.iter().any(|wanted| wanted.eq_ignore_ascii_case(name)))
         };
         let mut content = extracted.content;
-        if let Some(limit) = limit {
-            if let Some((end, _)) = content.char_indices().nth(limit) {
-                content.truncate(end);
-            }
+        if let Some((end, _)) = limit.and_then(|limit| content.char_indices().nth(limit)) {
+            content.truncate(end);
         }
         let mut out = Map::new();
         if let Some(title) = extracted.title.filter(|_| wanted("title")) {
@@ -117,11 +130,13 @@ fn extract(bytes: &[u8]) -> Result<Extracted, String> {
     if let Some((_, kind)) = UNREADABLE.iter().find(|(start, _)| bytes.starts_with(start)) {
         return Err(format!("this node cannot extract text from {kind}"));
     }
-    let (text, charset) = decode(bytes).ok_or("this node cannot extract text from application/octet-stream")?;
+    let (text, charset) =
+        decode(bytes).ok_or("this node cannot extract text from application/octet-stream")?;
     let start: String = text.trim_start().chars().take(300).collect::<String>().to_ascii_lowercase();
     let plain = |content_type| Extracted { content: text.trim().to_owned(), content_type, title: None };
     Ok(if start.starts_with("<!doctype html") || start.contains("<html") {
-        let content_type = if charset == "UTF-8" { "text/html; charset=UTF-8" } else { "text/html; charset=UTF-16" };
+        let content_type =
+            if charset == "UTF-8" { "text/html; charset=UTF-8" } else { "text/html; charset=UTF-16" };
         Extracted { content: markup::text_of(&text), content_type, title: markup::title(&text) }
     } else if start.starts_with("<?xml") {
         Extracted { content: markup::text_of(&text), content_type: "application/xml", title: None }
@@ -156,7 +171,9 @@ mod tests {
 
     #[test]
     fn texts_of_known_kinds_are_extracted_and_others_named() {
-        let html = extract(b"<!DOCTYPE html><html><head><title>T</title></head><body><p>Hi</p></body></html>").unwrap();
+        let html =
+            extract(b"<!DOCTYPE html><html><head><title>T</title></head><body><p>Hi</p></body></html>")
+                .unwrap();
         assert_eq!((html.content.as_str(), html.title.as_deref()), ("Hi", Some("T")));
         assert_eq!(extract("  grüße ".as_bytes()).unwrap().content, "grüße");
         assert_eq!(extract(b"\xFF\xFEh\0i\0").unwrap().content, "hi");

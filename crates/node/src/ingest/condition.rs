@@ -85,9 +85,13 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             let end = rest[1..].find(first).ok_or("a text is not closed")? + 2;
             out.push(Token::Text(rest[1..end - 1].to_owned()));
             end
-        } else if first.is_ascii_digit() || (first == '-' && rest[1..].starts_with(|c: char| c.is_ascii_digit())) {
-            let end = rest[1..].find(|c: char| !c.is_ascii_digit() && c != '.').map_or(rest.len(), |end| end + 1);
-            let number = serde_json::from_str(&rest[..end]).map_err(|_| format!("'{}' is no number", &rest[..end]))?;
+        } else if first.is_ascii_digit()
+            || (first == '-' && rest[1..].starts_with(|c: char| c.is_ascii_digit()))
+        {
+            let end =
+                rest[1..].find(|c: char| !c.is_ascii_digit() && c != '.').map_or(rest.len(), |end| end + 1);
+            let number =
+                serde_json::from_str(&rest[..end]).map_err(|_| format!("'{}' is no number", &rest[..end]))?;
             out.push(Token::Number(number));
             end
         } else if first.is_alphabetic() || first == '_' {
@@ -95,7 +99,10 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
             out.push(Token::Name(rest[..end].to_owned()));
             end
         } else {
-            let sign = SIGNS.into_iter().find(|sign| rest.starts_with(sign)).ok_or(format!("'{first}' is not known"))?;
+            let sign = SIGNS
+                .into_iter()
+                .find(|sign| rest.starts_with(sign))
+                .ok_or(format!("'{first}' is not known"))?;
             out.push(Token::Sign(sign));
             sign.len()
         };
@@ -245,7 +252,9 @@ fn eval(expr: &Expr, doc: &IngestDoc) -> Value {
         Expr::Not(inner) => Value::Bool(!truth(inner)),
         Expr::And(left, right) => Value::Bool(truth(left) && truth(right)),
         Expr::Or(left, right) => Value::Bool(truth(left) || truth(right)),
-        Expr::Compare(left, operator, right) => Value::Bool(compare(&eval(left, doc), *operator, &eval(right, doc))),
+        Expr::Compare(left, operator, right) => {
+            Value::Bool(compare(&eval(left, doc), *operator, &eval(right, doc)))
+        }
         Expr::Method(of, Method::ContainsKey, Some(key)) => {
             let key = eval(key, doc);
             let key = key.as_str().unwrap_or_default();
@@ -275,7 +284,9 @@ fn call(of: &Value, method: Method, argument: Option<Value>) -> Value {
     match method {
         Method::IsEmpty => size.map_or(Value::Null, |size| Value::Bool(size == 0)),
         Method::Size => size.map_or(Value::Null, |size| Value::from(size as u64)),
-        Method::Contains if of.is_array() => Value::Bool(of.as_array().is_some_and(|items| items.contains(&argument))),
+        Method::Contains if of.is_array() => {
+            Value::Bool(of.as_array().is_some_and(|items| items.contains(&argument)))
+        }
         Method::Contains => texts(|text, part| text.contains(part)),
         Method::StartsWith => texts(|text, part| text.starts_with(part)),
         Method::EndsWith => texts(|text, part| text.ends_with(part)),
@@ -331,7 +342,17 @@ mod tests {
 
     #[test]
     fn what_is_not_understood_is_refused() {
-        for text in ["", "ctx.a +", "for (x in ctx) {}", "'open", "ctx.a ==", "Math.max(1)", "ctx.a.frob()", "(ctx.a", "ctx.a ctx.b"] {
+        for text in [
+            "",
+            "ctx.a +",
+            "for (x in ctx) {}",
+            "'open",
+            "ctx.a ==",
+            "Math.max(1)",
+            "ctx.a.frob()",
+            "(ctx.a",
+            "ctx.a ctx.b",
+        ] {
             assert!(Condition::parse(text).is_err(), "{text}");
         }
     }

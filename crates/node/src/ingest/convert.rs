@@ -42,7 +42,10 @@ impl Convert {
             "ip" => Kind::Ip,
             "auto" => Kind::Auto,
             other => {
-                return Err(property("type", &format!("type [{other}] not supported, cannot convert field.")));
+                return Err(property(
+                    "type",
+                    &format!("type [{other}] not supported, cannot convert field."),
+                ));
             }
         };
         Ok(Self { field, target, kind, ignore_missing: options.flag("ignore_missing", false)? })
@@ -53,9 +56,14 @@ impl Convert {
             None | Some(Value::Null) if self.ignore_missing => return Ok(()),
             None => return Err(missing(&self.field)),
             Some(Value::Null) => {
-                return Err(ApiError::illegal(format!("Field [{}] is null, cannot be converted to type", self.field)));
+                return Err(ApiError::illegal(format!(
+                    "Field [{}] is null, cannot be converted to type",
+                    self.field
+                )));
             }
-            Some(Value::Array(items)) => Value::Array(items.iter().map(|item| self.one(item)).collect::<Result<_>>()?),
+            Some(Value::Array(items)) => {
+                Value::Array(items.iter().map(|item| self.one(item)).collect::<Result<_>>()?)
+            }
             Some(one) => self.one(&one)?,
         };
         doc.set(&self.target, value)
@@ -69,7 +77,10 @@ impl Convert {
             hex.or_else(|| text.parse::<i64>().ok())
         };
         match self.kind {
-            Kind::Integer => whole().filter(|n| i32::try_from(*n).is_ok()).map(Value::from).ok_or_else(|| unable("integer")),
+            Kind::Integer => whole()
+                .filter(|n| i32::try_from(*n).is_ok())
+                .map(Value::from)
+                .ok_or_else(|| unable("integer")),
             Kind::Long => whole().map(Value::from).ok_or_else(|| unable("long")),
             Kind::Float => {
                 let number = text.parse().ok().and_then(Number::from_f64);
@@ -78,7 +89,9 @@ impl Convert {
             Kind::Boolean => match text.to_ascii_lowercase().as_str() {
                 "true" => Ok(json!(true)),
                 "false" => Ok(json!(false)),
-                _ => Err(ApiError::illegal(format!("[{text}] is not a boolean value, cannot convert to boolean"))),
+                _ => Err(ApiError::illegal(format!(
+                    "[{text}] is not a boolean value, cannot convert to boolean"
+                ))),
             },
             Kind::Text => Ok(Value::String(text)),
             Kind::Ip if text.parse::<IpAddr>().is_ok() => Ok(Value::String(text)),

@@ -55,6 +55,8 @@ impl IngestDoc {
         match path {
             "_index" => self.index = text_of(path, value)?,
             "_id" => self.id = Some(text_of(path, value)?),
+            // One shard holds everything.
+            "_routing" => {}
             _ => {
                 let (root, rest) = match path.strip_prefix("_ingest.") {
                     Some(rest) => (&mut self.ingest, rest),
@@ -66,20 +68,63 @@ impl IngestDoc {
         Ok(())
     }
 
-    /// Removes a field; whether it was there.
+    /// Removes a field and gives what it held.
     pub(super) fn remove(&mut self, path: &str) -> Option<Value> {
-        let path = path.strip_prefix("_source.").unwrap_or(path);
-        let (parents, last) = path.rsplit_once('.').unwrap_or(("", path));
+        if path == "_id" {
+            return self.id.take().map(Value::String);
+        }
+        let (root, path) = match path.strip_prefix("_ingest.") {
+            Some(rest) => (&mut self.ingest, rest),
+            None => (&mut self.source, path.strip_prefix("_source.").unwrap_or(path)),
+        };
         // A key may hold the dots itself.
-        if let Some(value) = self.source.shift_remove(path) {
+        if let Some(value) = root.shift_remove(path) {
             return Some(value);
         }
-        let mut object = &mut self.source;
-        for part in parents.split('.').filter(|part| !part.is_empty()) {
-            object = object.get_mut(part)?.as_object_mut()?;
+        let (parents, last) = path.rsplit_once('.')?;
+        let (first, rest) =
+            parents.split_once('.').map_or((parents, None), |(first, rest)| (first, Some(rest)));
+        let mut value = root.get_mut(first)?;
+        for part in rest.into_iter().flat_map(|rest| rest.split('.')) {
+            value = child(value, part)?;
         }
-        object.shift_remove(last)
+        match value {
+            Value::Object(object) => object.shift_remove(last),
+            Value::Array(items) => {
+                last.parse().ok().filter(|at| *at < items.len()).map(|at: usize| items.remove(at))
+            }
+            _ => None,
+        }
     }
+}
+
+fn child<'v>(value: &'v mut Value, part: &str) -> Option<&'v mut Value> {
+    match value {
+        Value::Object(object) => object.get_mut(part),
+        Value::Array(items) => items.get_mut(part.parse::<usize>().ok()?),
+        _ => None,
+    }
+}
+
+/// The name that Elasticsearch gives to a value's type.
+pub(super) fn java_type(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "java.lang.Boolean",
+        Value::Number(number) if number.is_f64() => "java.lang.Double",
+        Value::Number(number) if number.as_i64().is_some_and(|n| i32::try_from(n).is_ok()) => {
+            "java.lang.Integer"
+        }
+        Value::Number(_) => "java.lang.Long",
+        Value::String(_) => "java.lang.String",
+        Value::Array(_) => "java.util.ArrayList",
+        Value::Object(_) => "java.util.HashMap",
+    }
+}
+
+/// The error of a field whose value has the wrong type.
+pub(super) fn not_a(path: &str, value: &Value, wanted: &str) -> ApiError {
+    ApiError::illegal(format!("field [{path}] of type [{}] cannot be cast to [{wanted}]", java_type(value)))
 }
 
 fn look<'v>(root: &'v Map<String, Value>, path: &str) -> Option<&'v Value> {
@@ -99,19 +144,51 @@ fn look<'v>(root: &'v Map<String, Value>, path: &str) -> Option<&'v Value> {
 }
 
 fn put(root: &mut Map<String, Value>, rest: &str, path: &str, value: Value) -> Result<()> {
-    let mut object = root;
-    let mut parts = rest.split('.').peekable();
+    let (first, below) = match rest.split_once('.') {
+        // A key that holds the dots itself.
+        _ if root.contains_key(rest) => (rest, None),
+        Some((first, below)) => (first, Some(below)),
+        None => (rest, None),
+    };
+    let Some(below) = below else {
+        root.insert(first.to_owned(), value);
+        return Ok(());
+    };
+    let mut parent = root.entry(first.to_owned()).or_insert_with(|| json!({}));
+    let mut parts = below.split('.').peekable();
     while let Some(part) = parts.next() {
-        if parts.peek().is_none() {
-            object.insert(part.to_owned(), value);
+        let last = parts.peek().is_none();
+        let slot = match parent {
+            Value::Object(object) => object.entry(part.to_owned()).or_insert_with(|| json!({})),
+            Value::Array(items) => item(items, part, path)?,
+            other => {
+                let found = java_type(other);
+                return Err(ApiError::illegal(format!(
+                    "cannot set [{part}] with parent object of type [{found}] as part of path [{path}]"
+                )));
+            }
+        };
+        if last {
+            *slot = value;
             return Ok(());
         }
-        let next = object.entry(part.to_owned()).or_insert_with(|| json!({}));
-        object = next.as_object_mut().ok_or_else(|| {
-            ApiError::illegal(format!("cannot set [{part}] with parent object of another type as part of path [{path}]"))
-        })?;
+        parent = slot;
     }
     Ok(())
+}
+
+fn item<'v>(items: &'v mut [Value], part: &str, path: &str) -> Result<&'v mut Value> {
+    let at: usize = part.parse().map_err(|_| {
+        let reason =
+            format!("[{part}] is not an integer, cannot be used as an index as part of path [{path}]");
+        ApiError::illegal(reason).because("number_format_exception", format!("For input string: \"{part}\""))
+    })?;
+    let length = items.len();
+    items.get_mut(at).ok_or_else(|| {
+        ApiError::illegal(format!(
+            "[{at}] is out of bounds for array with length [{length}] as part of path [{path}]"
+        ))
+    })
 }
 
 fn text_of(path: &str, value: Value) -> Result<String> {
@@ -144,6 +221,18 @@ mod tests {
         assert_eq!(doc.remove("n.m"), Some(json!(1)));
         assert_eq!(doc.remove("x.y"), Some(json!(3)));
         assert!(doc.set("a.b.c", json!(1)).is_err());
+        doc.set("a.b.0", json!(9)).unwrap();
+        doc.set("a.b.1.c", json!(8)).unwrap();
+        assert_eq!(doc.get("a"), Some(json!({"b": [9, {"c": 8}]})));
+        assert_eq!(doc.remove("a.b.0"), Some(json!(9)));
+        let out = doc.set("a.b.7", json!(1)).unwrap_err().reason();
+        assert_eq!(out, "[7] is out of bounds for array with length [1] as part of path [a.b.7]");
+        doc.set("t", json!("x")).unwrap();
+        let wrong = doc.set("t.b", json!(1)).unwrap_err().reason();
+        assert_eq!(
+            wrong,
+            "cannot set [b] with parent object of type [java.lang.String] as part of path [t.b]"
+        );
         assert_eq!(doc.require("q.z").unwrap_err().reason(), "field [z] not present as part of path [q.z]");
     }
 }

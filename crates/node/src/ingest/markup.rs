@@ -4,8 +4,8 @@
 const HIDDEN: [&str; 4] = ["script", "style", "head", "template"];
 /// Elements that end a line.
 const BLOCKS: [&str; 19] = [
-    "p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "section", "article", "header",
-    "footer", "pre",
+    "p", "div", "br", "li", "tr", "h1", "h2", "h3", "h4", "h5", "h6", "table", "ul", "ol", "section",
+    "article", "header", "footer", "pre",
 ];
 
 /// The text between the tags; entities are resolved, blocks stand on lines of their own.
@@ -153,7 +153,10 @@ mod tests {
     fn only_what_readers_see_is_left() {
         for (markup, expected) in [
             ("<p>One</p><p>Two &amp; <b>three</b></p>", "One\nTwo & three"),
-            ("<html><head><title>T</title><style>p{}</style></head><body>x<script>if (a<b) {}</script>y</body></html>", "xy"),
+            (
+                "<html><head><title>T</title><style>p{}</style></head><body>x<script>if (a<b) {}</script>y</body></html>",
+                "xy",
+            ),
             ("a < b &lt; c &#65;&#x42; &unknown; &", "a < b < c AB &unknown; &"),
             ("<a title='x > y'>link</a><!-- no -->", "link"),
             ("<r><![CDATA[<raw>]]></r>", "<raw>"),

@@ -61,8 +61,9 @@ impl Pipelines {
     pub(crate) fn load(store: &Store) -> Result<Self, NodeError> {
         let mut all = BTreeMap::new();
         let mut add = |name: &str, given: Value| {
-            let known = Known::new(name, given)
-                .map_err(|error| NodeError::Store(format!("pipeline '{name}' cannot be used: {}", error.reason())))?;
+            let known = Known::new(name, given).map_err(|error| {
+                NodeError::Store(format!("pipeline '{name}' cannot be used: {}", error.reason()))
+            })?;
             all.insert(name.to_owned(), known);
             Ok::<_, NodeError>(())
         };
@@ -78,7 +79,11 @@ impl Pipelines {
     }
 
     fn get(&self, name: &str) -> Option<Arc<Pipeline>> {
-        self.all.read().unwrap_or_else(PoisonError::into_inner).get(name).map(|known| Arc::clone(&known.ready))
+        self.all
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .map(|known| Arc::clone(&known.ready))
     }
 
     /// A pipeline by its name.
@@ -90,7 +95,10 @@ impl Pipelines {
     pub(crate) fn list(&self, patterns: &str) -> Vec<(String, Value)> {
         let all = self.all.read().unwrap_or_else(PoisonError::into_inner);
         let wanted = |name: &str| patterns.split(',').any(|pattern| wildcard_matches(pattern, name));
-        all.iter().filter(|(name, _)| wanted(name)).map(|(name, known)| (name.clone(), known.given.clone())).collect()
+        all.iter()
+            .filter(|(name, _)| wanted(name))
+            .map(|(name, known)| (name.clone(), known.given.clone()))
+            .collect()
     }
 
     /// Stores a pipeline. With `if_version` only if the stored one has that version.
@@ -115,9 +123,10 @@ impl Pipelines {
     pub(crate) fn delete(&self, store: &Store, pattern: &str) -> Result<()> {
         let mut all = self.all.write().unwrap_or_else(PoisonError::into_inner);
         let names: Vec<String> = all.keys().filter(|name| wildcard_matches(pattern, name)).cloned().collect();
-        if names.is_empty() && !pattern.contains('*') {
+        if names.is_empty() && pattern != "*" {
             return Err(ApiError::not_found(format!("pipeline [{pattern}] is missing")));
         }
+        names.iter().try_for_each(|name| check_unused(store, name))?;
         for name in names {
             store.meta_delete(SPACE, &name)?;
             all.remove(&name);
@@ -148,18 +157,45 @@ impl Pipelines {
     }
 
     /// Runs one pipeline that need not be stored; every step is told to `trace`.
-    pub(crate) fn simulate(&self, pipeline: &Pipeline, document: &mut IngestDoc, trace: Option<&mut Trace>) -> Result<bool> {
+    pub(crate) fn simulate(
+        &self,
+        pipeline: &Pipeline,
+        document: &mut IngestDoc,
+        trace: Option<&mut Trace>,
+    ) -> Result<bool> {
         document.begin();
         Run::traced(self, trace).pipeline(pipeline, document)
     }
 }
 
+/// A pipeline that an index sends its documents through must stay.
+fn check_unused(store: &Store, name: &str) -> Result<()> {
+    let indices = store.indices();
+    for (setting, what) in [("default_pipeline", "default"), ("final_pipeline", "final")] {
+        let uses = |info: &&tributary_store::IndexInfo| {
+            info.settings.get(setting).and_then(Value::as_str) == Some(name)
+        };
+        let users: Vec<&str> = indices.iter().filter(uses).map(|info| info.name.as_str()).collect();
+        if !users.is_empty() {
+            return Err(ApiError::illegal(format!(
+                "pipeline [{name}] cannot be deleted because it is the {what} pipeline for {} index(es) including [{}]",
+                users.len(),
+                users[..users.len().min(3)].join(",")
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// The object of a document that a call gives to `_simulate`.
 pub(crate) fn document_of(value: &Value) -> Result<IngestDoc> {
     let source = value.get("_source").and_then(Value::as_object);
-    let source = source.ok_or_else(|| ApiError::parse("[_source] required property is missing"))?;
+    let source = source.ok_or_else(|| {
+        ApiError::parse("[_source] required property is missing").with("property_name", "_source")
+    })?;
     let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
-    Ok(IngestDoc::new(text("_index").unwrap_or_else(|| "_index".to_owned()), text("_id"), source.clone()))
+    let named = |name: &str| text(name).unwrap_or_else(|| name.to_owned());
+    Ok(IngestDoc::new(named("_index"), Some(named("_id")), source.clone()))
 }
 
 /// Reads an option of a processor, taking it out.

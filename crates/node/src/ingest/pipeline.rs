@@ -24,7 +24,9 @@ pub(crate) struct Pipeline {
 pub(super) struct Step {
     kind: String,
     tag: Option<String>,
-    condition: Option<Condition>,
+    description: Option<String>,
+    /// The condition and how it was written.
+    condition: Option<(Condition, String)>,
     ignore_failure: bool,
     on_failure: Vec<Step>,
     processor: Processor,
@@ -47,18 +49,31 @@ fn processor_error(kind: &str, tag: Option<&str>, reason: impl Into<String>) -> 
 fn steps(pipeline: &Map<String, Value>, name: &str) -> Result<Vec<Step>> {
     match pipeline.get(name) {
         None | Some(Value::Null) => Ok(Vec::new()),
-        Some(Value::Array(items)) => items.iter().map(Step::compile).collect(),
-        Some(_) => Err(ApiError::parse(format!("[{name}] property isn't a list"))
-            .with("property_name", name)),
+        Some(Value::Array(items)) => {
+            let all: Vec<Vec<Step>> = items.iter().map(Step::compile_all).collect::<Result<_>>()?;
+            Ok(all.into_iter().flatten().collect())
+        }
+        Some(_) => {
+            Err(ApiError::parse(format!("[{name}] property isn't a list")).with("property_name", name))
+        }
     }
 }
 
 impl Pipeline {
     /// Reads a definition.
     pub(crate) fn compile(name: &str, given: &Value) -> Result<Self> {
-        let Value::Object(pipeline) = given else { return Err(ApiError::parse("a pipeline must be an object")) };
+        let Value::Object(pipeline) = given else {
+            return Err(ApiError::parse("a pipeline must be an object"));
+        };
         const KEYS: [&str; 9] = [
-            "processors", "on_failure", "description", "version", "_meta", "deprecated", "created_date", "modified_date",
+            "processors",
+            "on_failure",
+            "description",
+            "version",
+            "_meta",
+            "deprecated",
+            "created_date",
+            "modified_date",
             "field_access_pattern",
         ];
         if let Some(key) = pipeline.keys().find(|key| !KEYS.contains(&key.as_str())) {
@@ -67,55 +82,79 @@ impl Pipeline {
             )));
         }
         if !pipeline.contains_key("processors") {
-            return Err(ApiError::parse("[processors] required property is missing").with("property_name", "processors"));
+            return Err(ApiError::parse("[processors] required property is missing")
+                .with("property_name", "processors"));
         }
         let on_failure = steps(pipeline, "on_failure")?;
         if pipeline.contains_key("on_failure") && on_failure.is_empty() {
-            return Err(ApiError::parse(format!("pipeline [{name}] cannot have an empty on_failure option defined")));
+            return Err(ApiError::parse(format!(
+                "pipeline [{name}] cannot have an empty on_failure option defined"
+            )));
         }
         Ok(Self { name: name.to_owned(), steps: steps(pipeline, "processors")?, on_failure })
     }
 }
 
 impl Step {
-    /// Reads `{"set": {...}}`.
-    pub(super) fn compile(given: &Value) -> Result<Self> {
-        let entry = given.as_object().and_then(|object| object.iter().next());
-        let Some((kind, options)) = entry else {
-            return Err(ApiError::parse("a processor must be an object with its type as the only key"));
-        };
+    /// Reads `{"set": {...}}`, which may hold several processors.
+    pub(super) fn compile_all(given: &Value) -> Result<Vec<Self>> {
+        match given {
+            Value::Object(entries) => {
+                entries.iter().map(|(kind, options)| Self::compile(kind, options)).collect()
+            }
+            _ => Err(ApiError::parse("a processor must be an object with its type as the key")),
+        }
+    }
+
+    fn compile(kind: &str, options: &Value) -> Result<Self> {
         let Value::Object(options) = options else {
-            return Err(ApiError::parse(format!("the options of a processor of type [{kind}] must be an object"))
-                .with("processor_type", kind.as_str()));
+            return Err(ApiError::parse(format!(
+                "the options of a processor of type [{kind}] must be an object"
+            ))
+            .with("processor_type", kind));
         };
         let mut options = options.clone();
         let tag = take(&mut options, "tag").and_then(|tag| tag.as_str().map(str::to_owned));
-        let named = |error: ApiError| match error.es_type().as_str() {
-            "parse_exception" => error.with("processor_type", kind.as_str()),
+        let named = |error: ApiError| match (error.es_type().as_str(), &tag) {
+            ("parse_exception", None) => error.with("processor_type", kind),
+            ("parse_exception", Some(tag)) => {
+                error.with("processor_type", kind).with("processor_tag", tag.as_str())
+            }
             _ => error,
         };
-        take(&mut options, "description");
-        let ignore_failure = take(&mut options, "ignore_failure").is_some_and(|flag| flag == true || flag == "true");
+        let description = take(&mut options, "description").and_then(|text| text.as_str().map(str::to_owned));
+        let ignore_failure =
+            take(&mut options, "ignore_failure").is_some_and(|flag| flag == true || flag == "true");
         let condition = match take(&mut options, "if") {
             None => None,
-            Some(Value::String(text)) => Some(Condition::parse(&text).map_err(|why| {
-                processor_error(kind, tag.as_deref(), format!("[if] cannot be served by this node: {why} in [{text}]"))
-            })?),
+            Some(Value::String(text)) => match Condition::parse(&text) {
+                Ok(condition) => Some((condition, text)),
+                Err(why) => {
+                    let reason = format!("[if] cannot be served by this node: {why} in [{text}]");
+                    return Err(processor_error(kind, tag.as_deref(), reason));
+                }
+            },
             Some(_) => return Err(processor_error(kind, tag.as_deref(), "[if] property isn't a text")),
         };
         let on_failure = steps(&options, "on_failure").map_err(named)?;
         if options.remove("on_failure").is_some() && on_failure.is_empty() {
-            return Err(processor_error(kind, tag.as_deref(), "[on_failure] processors list cannot be empty"));
+            return Err(processor_error(
+                kind,
+                tag.as_deref(),
+                "[on_failure] processors list cannot be empty",
+            ));
         }
         let processor = Processor::compile(kind, &mut options).map_err(named)?;
         if let Some(key) = options.keys().next() {
             return Err(processor_error(
                 kind,
                 tag.as_deref(),
-                format!("processor [{kind}] doesn't support one or more provided configuration parameters [{key}]"),
+                format!(
+                    "processor [{kind}] doesn't support one or more provided configuration parameters [{key}]"
+                ),
             ));
         }
-        Ok(Self { kind: kind.clone(), tag, condition, ignore_failure, on_failure, processor })
+        Ok(Self { kind: kind.to_owned(), tag, description, condition, ignore_failure, on_failure, processor })
     }
 }
 
@@ -173,7 +212,7 @@ impl<'a> Run<'a> {
 
     /// Runs a step if its condition holds.
     pub(super) fn step(&mut self, step: &Step, doc: &mut IngestDoc) -> Result<Flow> {
-        if step.condition.as_ref().is_some_and(|condition| !condition.holds(doc)) {
+        if step.condition.as_ref().is_some_and(|(condition, _)| !condition.holds(doc)) {
             self.tell(step, "skipped", None, None);
             return Ok(Flow::Go);
         }
@@ -209,8 +248,14 @@ impl<'a> Run<'a> {
         let mut entry = Map::new();
         entry.insert("processor_type".into(), step.kind.clone().into());
         entry.insert("status".into(), status.into());
+        if let Some(description) = &step.description {
+            entry.insert("description".into(), description.clone().into());
+        }
         if let Some(tag) = &step.tag {
             entry.insert("tag".into(), tag.clone().into());
+        }
+        if let Some((_, text)) = &step.condition {
+            entry.insert("if".into(), json!({"condition": text, "result": status != "skipped"}));
         }
         if let Some(error) = error {
             let name = if status == "error_ignored" { "ignored_error" } else { "error" };
@@ -218,7 +263,7 @@ impl<'a> Run<'a> {
             entry.insert(name.into(), if status == "error_ignored" { json!({"error": told}) } else { told });
         }
         if let Some(doc) = doc {
-            entry.insert("doc".into(), shown(doc));
+            entry.insert("doc".into(), shown(doc, true));
         }
         trace.results.push(Value::Object(entry));
     }
@@ -236,13 +281,19 @@ fn clear_failure(doc: &mut IngestDoc) {
     doc.ingest.retain(|name, _| !name.starts_with("on_failure_"));
 }
 
-/// A document as `_simulate` shows it.
-pub(crate) fn shown(doc: &IngestDoc) -> Value {
-    json!({
-        "_index": doc.index,
-        "_id": doc.id.as_deref().unwrap_or("_id"),
-        "_version": "-3",
-        "_source": doc.source,
-        "_ingest": doc.ingest,
-    })
+/// A document as `_simulate` shows it, after each step or at the end.
+pub(crate) fn shown(doc: &IngestDoc, between: bool) -> Value {
+    let mut body = Map::new();
+    body.insert("_index".into(), doc.index.clone().into());
+    body.insert("_version".into(), "-3".into());
+    if let Some(id) = &doc.id {
+        body.insert("_id".into(), id.clone().into());
+    }
+    body.insert("_source".into(), doc.source.clone().into());
+    let mut ingest = doc.ingest.clone();
+    if !between {
+        ingest.shift_remove("pipeline");
+    }
+    body.insert("_ingest".into(), ingest.into());
+    Value::Object(body)
 }

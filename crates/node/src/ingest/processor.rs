@@ -40,8 +40,25 @@ pub(super) enum Processor {
 }
 
 const NAMES: [&str; 19] = [
-    "append", "attachment", "convert", "date", "drop", "fail", "foreach", "gsub", "html_strip", "join", "json", "lowercase",
-    "pipeline", "remove", "rename", "set", "split", "trim", "uppercase",
+    "append",
+    "attachment",
+    "convert",
+    "date",
+    "drop",
+    "fail",
+    "foreach",
+    "gsub",
+    "html_strip",
+    "join",
+    "json",
+    "lowercase",
+    "pipeline",
+    "remove",
+    "rename",
+    "set",
+    "split",
+    "trim",
+    "uppercase",
 ];
 
 /// The types that this node serves.
@@ -97,7 +114,11 @@ impl Options<'_> {
             None => Ok(None),
             Some(Value::String(one)) => Ok(Some(vec![one])),
             Some(Value::Array(items)) => {
-                let read = |item: Value| item.as_str().map(str::to_owned).ok_or_else(|| property(name, "property isn't a list of strings"));
+                let read = |item: Value| {
+                    item.as_str()
+                        .map(str::to_owned)
+                        .ok_or_else(|| property(name, "property isn't a list of strings"))
+                };
                 items.into_iter().map(read).collect::<Result<_>>().map(Some)
             }
             Some(_) => Err(property(name, "property isn't a list")),
@@ -122,7 +143,9 @@ impl Processor {
             "drop" => Self::Drop,
             "fail" => Self::Fail(Template::new(options.required_text("message")?.into())),
             "foreach" => Self::ForEach(Box::new(ForEach::compile(options)?)),
-            "gsub" | "html_strip" | "lowercase" | "trim" | "uppercase" => Self::Text(TextChange::compile(kind, options)?),
+            "gsub" | "html_strip" | "lowercase" | "trim" | "uppercase" => {
+                Self::Text(TextChange::compile(kind, options)?)
+            }
             "join" => Self::Join(Join::compile(options)?),
             "json" => Self::Json(Json::compile(options)?),
             "pipeline" => Self::Pipeline {
@@ -133,7 +156,9 @@ impl Processor {
             "rename" => Self::Rename(Rename::compile(options)?),
             "set" => Self::Set(Set::compile(options)?),
             "split" => Self::Split(Split::compile(options)?),
-            "script" => return Err(ApiError::parse("a processor of type [script] is not served by this node")),
+            "script" => {
+                return Err(ApiError::parse("a processor of type [script] is not served by this node"));
+            }
             _ => return Err(ApiError::parse(format!("No processor type exists with name [{kind}]"))),
         })
     }
@@ -145,7 +170,9 @@ impl Processor {
             (Some(fields), None) => (fields, false),
             (None, Some(fields)) => (fields, true),
             (None, None) => return Err(property("keep", "or [field] must be specified")),
-            (Some(_), Some(_)) => return Err(property("keep", "and [field] cannot both be used in the same processor")),
+            (Some(_), Some(_)) => {
+                return Err(property("keep", "and [field] cannot both be used in the same processor"));
+            }
         };
         let fields = fields.into_iter().map(|field| Template::new(field.into())).collect();
         Ok(Self::Remove { fields, keep, ignore_missing })
@@ -159,7 +186,9 @@ impl Processor {
             Self::Convert(convert) => convert.run(doc)?,
             Self::Date(date) => date.run(doc)?,
             Self::Drop => return Ok(Flow::Drop),
-            Self::Fail(message) => return Err(ApiError::new(500, "fail_processor_exception", message.text(doc))),
+            Self::Fail(message) => {
+                return Err(ApiError::new(500, "fail_processor_exception", message.text(doc)));
+            }
             Self::ForEach(each) => return each.run(run, doc),
             Self::Join(join) => join.run(doc)?,
             Self::Json(json) => json.run(doc)?,
@@ -169,8 +198,9 @@ impl Processor {
                     Ok(pipeline) => pipeline,
                     Err(_) if *ignore_missing => return Ok(Flow::Go),
                     Err(_) => {
-                        let reason = format!("Pipeline processor configured for non-existent pipeline [{name}]");
-                        return Err(ApiError::new(400, "illegal_state_exception", reason));
+                        let reason =
+                            format!("Pipeline processor configured for non-existent pipeline [{name}]");
+                        return Err(ApiError::new(500, "illegal_state_exception", reason));
                     }
                 };
                 return Ok(if run.pipeline(&pipeline, doc)? { Flow::Go } else { Flow::Drop });
@@ -178,7 +208,9 @@ impl Processor {
             Self::Remove { fields, keep, ignore_missing } => {
                 let fields: Vec<String> = fields.iter().map(|field| field.text(doc)).collect();
                 if *keep {
-                    doc.source.retain(|name, _| fields.iter().any(|field| field == name || field.starts_with(&format!("{name}."))));
+                    doc.source.retain(|name, _| {
+                        fields.iter().any(|field| field == name || field.starts_with(&format!("{name}.")))
+                    });
                     return Ok(Flow::Go);
                 }
                 for field in fields {
@@ -198,5 +230,9 @@ impl Processor {
 
 /// A processor inside another one.
 pub(super) fn inner(options: &mut Options<'_>, name: &str) -> Result<Step> {
-    Step::compile(&options.required(name)?)
+    let mut steps = Step::compile_all(&options.required(name)?)?;
+    match (steps.pop(), steps.is_empty()) {
+        (Some(only), true) => Ok(only),
+        _ => Err(property(name, "Must specify exactly one processor type")),
+    }
 }

@@ -1,9 +1,9 @@
 //! Processors that change fields.
 
 use regex::Regex;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
-use super::doc::{IngestDoc, missing};
+use super::doc::{IngestDoc, java_type, missing, not_a};
 use super::markup;
 use super::pipeline::{Run, Step};
 use super::processor::{Flow, Options, inner, property};
@@ -30,7 +30,13 @@ impl Set {
             return Err(property("value", "required property is missing"));
         }
         let overrides = options.flag("override", true)?;
-        Ok(Self { field, value, copy_from, overrides, ignore_empty_value: options.flag("ignore_empty_value", false)? })
+        Ok(Self {
+            field,
+            value,
+            copy_from,
+            overrides,
+            ignore_empty_value: options.flag("ignore_empty_value", false)?,
+        })
     }
 
     pub(super) fn run(&self, doc: &mut IngestDoc) -> Result<()> {
@@ -156,7 +162,7 @@ impl TextChange {
                 let with = with.ok_or_else(|| property("replacement", "required property is missing"))?;
                 let pattern = Regex::new(&pattern)
                     .map_err(|error| property("pattern", &format!("Invalid regex pattern. {error}")))?;
-                Change::Replace { pattern, with }
+                Change::Replace { with: replacement(&with, pattern.captures_len() - 1)?, pattern }
             }
             "html_strip" => Change::StripHtml,
             "lowercase" => Change::Lower,
@@ -176,24 +182,78 @@ impl TextChange {
             Some(value) => value,
         };
         let changed = match value {
-            Value::Array(items) => Value::Array(items.iter().map(|item| self.one(item)).collect::<Result<_>>()?),
-            one => self.one(&one)?,
+            Value::Array(items) => {
+                Value::Array(items.iter().map(|item| self.item(item)).collect::<Result<_>>()?)
+            }
+            Value::String(text) => Value::String(self.one(&text)),
+            other => return Err(not_a(&self.field, &other, "java.lang.String")),
         };
         doc.set(&self.target, changed)
     }
 
-    fn one(&self, value: &Value) -> Result<Value> {
-        let Value::String(text) = value else {
-            return Err(ApiError::illegal(format!("field [{}] holds [{value}], which is no text", self.field)));
-        };
-        Ok(Value::String(match &self.change {
+    fn item(&self, value: &Value) -> Result<Value> {
+        match value {
+            Value::String(text) => Ok(Value::String(self.one(text))),
+            other => Err(ApiError::illegal(format!(
+                "value [{other}] of type [{}] in list field [{}] cannot be cast to [java.lang.String]",
+                java_type(other),
+                self.field
+            ))),
+        }
+    }
+
+    fn one(&self, text: &str) -> String {
+        match &self.change {
             Change::Replace { pattern, with } => pattern.replace_all(text, with.as_str()).into_owned(),
             Change::StripHtml => markup::text_of(text),
             Change::Lower => text.to_lowercase(),
             Change::Trim => text.trim().to_owned(),
             Change::Upper => text.to_uppercase(),
-        }))
+        }
     }
+}
+
+/// A replacement as Java writes it (`$1`, `\$`), for a pattern with so many groups.
+fn replacement(java: &str, groups: usize) -> Result<String> {
+    let illegal = |what: &str| property("replacement", what);
+    let (mut out, mut rest) = (String::with_capacity(java.len()), java.chars().peekable());
+    while let Some(c) = rest.next() {
+        match c {
+            '\\' => match rest.next().ok_or_else(|| illegal("character to be escaped is missing"))? {
+                '$' => out.push_str("$$"),
+                literal => out.push(literal),
+            },
+            '$' => {
+                let name = match rest.peek() {
+                    Some('{') => {
+                        rest.next();
+                        rest.by_ref().take_while(|c| *c != '}').collect()
+                    }
+                    _ => group_number(&mut rest, groups).ok_or_else(|| illegal("Illegal group reference"))?,
+                };
+                out.push_str(&format!("${{{name}}}"));
+            }
+            literal => out.push(literal),
+        }
+    }
+    Ok(out)
+}
+
+/// The digits behind a `$`, as many as make the number of a group that there is.
+fn group_number(rest: &mut std::iter::Peekable<std::str::Chars<'_>>, groups: usize) -> Option<String> {
+    let first = rest.next()?.to_digit(10)?;
+    let mut number = usize::try_from(first).ok().filter(|number| *number <= groups)?;
+    while let Some(digit) =
+        rest.peek().and_then(|c| c.to_digit(10)).and_then(|digit| usize::try_from(digit).ok())
+    {
+        let longer = number * 10 + digit;
+        if longer > groups {
+            break;
+        }
+        number = longer;
+        rest.next();
+    }
+    Some(number.to_string())
 }
 
 /// `split`: a text becomes a list.
@@ -213,7 +273,13 @@ impl Split {
         let separator = Regex::new(&separator).map_err(|error| property("separator", &error.to_string()))?;
         let target = options.text("target_field")?.unwrap_or_else(|| field.clone());
         let preserve_trailing = options.flag("preserve_trailing", false)?;
-        Ok(Self { field, target, separator, ignore_missing: options.flag("ignore_missing", false)?, preserve_trailing })
+        Ok(Self {
+            field,
+            target,
+            separator,
+            ignore_missing: options.flag("ignore_missing", false)?,
+            preserve_trailing,
+        })
     }
 
     pub(super) fn run(&self, doc: &mut IngestDoc) -> Result<()> {
@@ -221,7 +287,7 @@ impl Split {
             Some(Value::String(text)) => text,
             None | Some(Value::Null) if self.ignore_missing => return Ok(()),
             None => return Err(missing(&self.field)),
-            Some(other) => return Err(ApiError::illegal(format!("field [{}] holds [{other}], which is no text", self.field))),
+            Some(other) => return Err(not_a(&self.field, &other, "java.lang.String")),
         };
         let mut parts: Vec<Value> = self.separator.split(&text).map(Value::from).collect();
         while !self.preserve_trailing && parts.last().is_some_and(|last| last == "") {
@@ -247,8 +313,9 @@ impl Join {
     }
 
     pub(super) fn run(&self, doc: &mut IngestDoc) -> Result<()> {
-        let Value::Array(items) = doc.require(&self.field)? else {
-            return Err(ApiError::illegal(format!("field [{}] is no list, cannot join.", self.field)));
+        let items = match doc.require(&self.field)? {
+            Value::Array(items) => items,
+            other => return Err(not_a(&self.field, &other, "java.util.List")),
         };
         let joined = items.iter().map(shown).collect::<Vec<_>>().join(&self.separator);
         doc.set(&self.target, Value::String(joined))
@@ -269,16 +336,23 @@ impl Json {
         let target = options.text("target_field")?;
         let add_to_root = options.flag("add_to_root", false)?;
         if add_to_root && target.is_some() {
-            return Err(property("target_field", "Cannot set a target field while also setting `add_to_root` to true"));
+            return Err(property(
+                "target_field",
+                "Cannot set a target field while also setting `add_to_root` to true",
+            ));
         }
         Ok(Self { target: target.unwrap_or_else(|| field.clone()), field, add_to_root })
     }
 
     pub(super) fn run(&self, doc: &mut IngestDoc) -> Result<()> {
-        let text = doc.require(&self.field)?;
-        let text = text.as_str().unwrap_or_default();
-        let value: Value = serde_json::from_str(text)
-            .map_err(|error| ApiError::illegal(format!("field [{}] is not valid JSON: {error}", self.field)))?;
+        let text = match doc.require(&self.field)? {
+            Value::String(text) => text,
+            // What is no text is its own JSON.
+            other => other.to_string(),
+        };
+        let value: Value = serde_json::from_str(&text).map_err(|error| {
+            ApiError::illegal(format!("field [{}] is not valid JSON: {error}", self.field))
+        })?;
         match (self.add_to_root, value) {
             (true, Value::Object(members)) => doc.source.extend(members),
             (true, _) => return Err(ApiError::illegal("cannot add non-map fields to root of document")),
@@ -288,7 +362,8 @@ impl Json {
     }
 }
 
-/// `foreach`: a processor over each item of a list; it sees the item as `_ingest._value`.
+/// `foreach`: a processor over each item of a list, or value of an object; it sees the item as `_ingest._value` and the
+/// name as `_ingest._key`.
 #[derive(Debug)]
 pub(super) struct ForEach {
     field: String,
@@ -304,31 +379,91 @@ impl ForEach {
     }
 
     pub(super) fn run(&self, run: &mut Run<'_>, doc: &mut IngestDoc) -> Result<Flow> {
-        let items = match doc.get(&self.field) {
-            Some(Value::Array(items)) => items,
+        let before = (doc.ingest.get("_key").cloned(), doc.ingest.get("_value").cloned());
+        let changed = match doc.get(&self.field) {
+            Some(Value::Array(items)) => self.items(run, doc, items),
+            Some(Value::Object(members)) => self.members(run, doc, members),
             None | Some(Value::Null) if self.ignore_missing => return Ok(Flow::Go),
             None => return Err(missing(&self.field)),
             Some(other) => {
-                return Err(ApiError::illegal(format!(
-                    "field [{}] of type [{}] cannot be cast to a list",
-                    self.field,
-                    crate::http::token_name(&other)
-                )));
+                let found = java_type(&other);
+                let reason =
+                    format!("field [{}] of type [{found}] cannot be cast to a list or map", self.field);
+                return Err(ApiError::illegal(reason));
             }
         };
-        let before = doc.ingest.get("_value").cloned();
+        // Also after a failure: what comes next may be another item's turn.
+        for (name, value) in [("_key", before.0), ("_value", before.1)] {
+            match value {
+                Some(value) => drop(doc.ingest.insert(name.into(), value)),
+                None => drop(doc.ingest.shift_remove(name)),
+            }
+        }
+        match changed? {
+            Some(value) => {
+                doc.set(&self.field, value)?;
+                Ok(Flow::Go)
+            }
+            None => Ok(Flow::Drop),
+        }
+    }
+
+    /// The item after the processor; `None` when that dropped the document.
+    fn one(&self, run: &mut Run<'_>, doc: &mut IngestDoc, item: Value) -> Result<Option<Value>> {
+        doc.ingest.insert("_value".into(), item);
+        match run.step(&self.step, doc)? {
+            Flow::Drop => Ok(None),
+            Flow::Go => Ok(Some(doc.ingest.shift_remove("_value").unwrap_or_default())),
+        }
+    }
+
+    fn items(&self, run: &mut Run<'_>, doc: &mut IngestDoc, items: Vec<Value>) -> Result<Option<Value>> {
         let mut changed = Vec::with_capacity(items.len());
         for item in items {
-            doc.ingest.insert("_value".into(), item);
-            if run.step(&self.step, doc)? == Flow::Drop {
-                return Ok(Flow::Drop);
+            match self.one(run, doc, item)? {
+                Some(item) => changed.push(item),
+                None => return Ok(None),
             }
-            changed.push(doc.ingest.remove("_value").unwrap_or_default());
         }
-        if let Some(value) = before {
-            doc.ingest.insert("_value".into(), value);
+        Ok(Some(Value::Array(changed)))
+    }
+
+    fn members(
+        &self,
+        run: &mut Run<'_>,
+        doc: &mut IngestDoc,
+        members: Map<String, Value>,
+    ) -> Result<Option<Value>> {
+        let mut changed = Map::new();
+        for (name, item) in members {
+            doc.ingest.insert("_key".into(), name.clone().into());
+            let Some(item) = self.one(run, doc, item)? else { return Ok(None) };
+            // A processor may give the member another name.
+            let name = doc.ingest.get("_key").and_then(Value::as_str).map_or(name, str::to_owned);
+            changed.insert(name, item);
         }
-        doc.set(&self.field, json!(changed))?;
-        Ok(Flow::Go)
+        Ok(Some(Value::Object(changed)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::replacement;
+
+    #[test]
+    fn replacements_are_read_as_java_writes_them() {
+        for (java, groups, expected) in [
+            ("$2-$1", 2, "${2}-${1}"),
+            ("$1a", 1, "${1}a"),
+            ("$12", 1, "${1}2"),
+            ("${name}!", 1, "${name}!"),
+            (r"\$1 \\", 0, r"$$1 \"),
+            ("", 0, ""),
+        ] {
+            assert_eq!(replacement(java, groups).unwrap(), expected, "{java}");
+        }
+        for java in ["$", "$2", "$x", "\\"] {
+            assert!(replacement(java, 1).is_err(), "{java}");
+        }
     }
 }

@@ -28,7 +28,9 @@ fn render(value: &Value, doc: &IngestDoc) -> Value {
     match value {
         Value::String(text) if text.contains("{{") => Value::String(fill(text, doc)),
         Value::Array(items) => items.iter().map(|item| render(item, doc)).collect(),
-        Value::Object(object) => object.iter().map(|(key, value)| (key.clone(), render(value, doc))).collect(),
+        Value::Object(object) => {
+            object.iter().map(|(key, value)| (key.clone(), render(value, doc))).collect()
+        }
         other => other.clone(),
     }
 }
@@ -68,10 +70,15 @@ mod tests {
 
     #[test]
     fn fields_are_filled_in_and_missing_ones_are_empty() {
-        let doc = IngestDoc::new("i".into(), None, json!({"a": {"b": 1}, "t": "x"}).as_object().unwrap().clone());
-        for (template, expected) in
-            [("{{a.b}}-{{{t}}}", "1-x"), ("<{{none}}>", "<>"), ("{{ t }}", "x"), ("{{open", "{{open"), ("{{_index}}", "i")]
-        {
+        let doc =
+            IngestDoc::new("i".into(), None, json!({"a": {"b": 1}, "t": "x"}).as_object().unwrap().clone());
+        for (template, expected) in [
+            ("{{a.b}}-{{{t}}}", "1-x"),
+            ("<{{none}}>", "<>"),
+            ("{{ t }}", "x"),
+            ("{{open", "{{open"),
+            ("{{_index}}", "i"),
+        ] {
             assert_eq!(Template::new(json!(template)).text(&doc), expected, "{template}");
         }
     }

@@ -50,7 +50,10 @@ impl ConfigSchema {
             let label = field.label_or(name);
             let unknown: Vec<_> = field.depends_on.iter().filter(|d| self.get(&d.field).is_none()).collect();
             for dependency in &unknown {
-                tell(format!("'{label}' depends on configuration '{}', but it does not exist.", dependency.field));
+                tell(format!(
+                    "'{label}' depends on configuration '{}', but it does not exist.",
+                    dependency.field
+                ));
             }
             if unknown.is_empty() && self.is_active(name) {
                 check_field(label, field, &mut tell);
@@ -136,7 +139,8 @@ fn included_in(label: &str, field: &ConfigField, value: &Value, constraint: &Val
     let allowed = constraint.as_array().map_or_else(|| std::slice::from_ref(constraint), Vec::as_slice);
     let items = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
     // A text that was split from a list stands for the number it spells.
-    let is_allowed = |item: &Value| allowed.iter().any(|allowed| allowed == item || text(allowed) == text(item));
+    let is_allowed =
+        |item: &Value| allowed.iter().any(|allowed| allowed == item || text(allowed) == text(item));
     let bad = items.iter().find(|item| !is_allowed(item))?;
     let list: Vec<String> = allowed.iter().map(text).collect();
     let shown = Shown { field, value: bad };
@@ -148,10 +152,13 @@ fn regex(label: &str, field: &ConfigField, value: &Value, pattern: &str) -> Opti
     let Value::String(text) = value else {
         return Some(format!("Cannot regex validate '{label}' because {shown} is not a string."));
     };
-    match Regex::new(&format!("^(?:{pattern})$")) {
+    // By itself first: `a)|(b` is one only with the parentheses around it.
+    match Regex::new(pattern).and_then(|_| Regex::new(&format!("^(?:{pattern})$"))) {
         Ok(regex) if regex.is_match(text) => None,
         Ok(_) => Some(format!("'{label}' value {shown} failed regex check {pattern}.")),
-        Err(_) => Some(format!("'{label}' cannot be checked: its pattern {pattern} is not a regular expression.")),
+        Err(_) => {
+            Some(format!("'{label}' cannot be checked: its pattern {pattern} is not a regular expression."))
+        }
     }
 }
 
@@ -168,9 +175,7 @@ mod tests {
 
     #[test]
     fn messages_are_those_of_the_reference_and_come_all_at_once() {
-        let validated = |kind: &str, constraint: Value, value: Value, of: &str| {
-            json!({"label": "F", "type": of, "value": value, "validations": [{"type": kind, "constraint": constraint}]})
-        };
+        let validated = |kind: &str, constraint: Value, value: Value, of: &str| json!({"label": "F", "type": of, "value": value, "validations": [{"type": kind, "constraint": constraint}]});
         assert_eq!(
             messages(json!({
                 "a": {"label": "A", "value": ""},
@@ -210,9 +215,11 @@ mod tests {
 
     #[test]
     fn a_sensitive_value_is_never_shown() {
-        let shown = messages(json!({"t": {"label": "T", "sensitive": true, "value": "hunter2", "type": "int"},
+        let shown = messages(
+            json!({"t": {"label": "T", "sensitive": true, "value": "hunter2", "type": "int"},
             "u": {"label": "U", "sensitive": true, "value": "hunter2", "validations": [
-                {"type": "regex", "constraint": "x"}, {"type": "included_in", "constraint": ["y"]}, {"type": "less_than", "constraint": 1}]}}));
+                {"type": "regex", "constraint": "x"}, {"type": "included_in", "constraint": ["y"]}, {"type": "less_than", "constraint": 1}]}}),
+        );
         assert_eq!(shown.len(), 4);
         assert!(!shown.concat().contains("hunter2"), "{shown:?}");
     }

@@ -1,9 +1,10 @@
 use std::borrow::Cow;
+use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use crate::lenient::or_default;
+use crate::lenient::{flag_or_no, flag_or_yes, optional_whole, or_default};
 
 macro_rules! lower_words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
@@ -76,7 +77,7 @@ lower_words! {
 }
 
 /// One configuration field: its definition and its value. Absent members read as the defaults of sync-runtime 10.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ConfigField {
     /// The name people read.
@@ -88,12 +89,13 @@ pub struct ConfigField {
     /// How it is shown.
     pub display: Display,
     /// Its place among the fields.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "place")]
     pub order: i64,
     /// Whether it must have a value.
+    #[serde(deserialize_with = "flag_or_yes")]
     pub required: bool,
     /// Whether its value is a secret.
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "flag_or_no")]
     pub sensitive: bool,
     /// The value that counts when an optional field has none.
     pub default_value: Value,
@@ -122,6 +124,29 @@ pub struct ConfigField {
     /// Members this version does not know.
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+fn place<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    Ok(optional_whole(deserializer)?.unwrap_or(1))
+}
+
+/// Without the values of a sensitive field, and without members that nobody knows: those may be secret too.
+impl fmt::Debug for ConfigField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &Value| {
+            if self.sensitive && !value.is_null() { "***".to_owned() } else { value.to_string() }
+        };
+        f.debug_struct("ConfigField")
+            .field("label", &self.label)
+            .field("kind", &self.kind)
+            .field("required", &self.required)
+            .field("sensitive", &self.sensitive)
+            .field("default_value", &shown(&self.default_value))
+            .field("value", &shown(&self.value))
+            .field("depends_on", &self.depends_on)
+            .field("validations", &self.validations)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for ConfigField {
@@ -155,7 +180,8 @@ impl ConfigField {
             return serde_json::from_value(entry);
         }
         let mut letters = name.chars();
-        let label = letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
+        let label =
+            letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default();
         Ok(Self { label, value: entry, ..Self::default() })
     }
 

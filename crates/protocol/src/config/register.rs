@@ -25,8 +25,19 @@ impl ConfigSchema {
     #[must_use]
     pub fn has_gaps(stored: &Map<String, Value>) -> bool {
         const PROPERTIES: [&str; 13] = [
-            "default_value", "depends_on", "display", "label", "options", "order", "required", "sensitive", "tooltip",
-            "type", "ui_restrictions", "validations", "value",
+            "default_value",
+            "depends_on",
+            "display",
+            "label",
+            "options",
+            "order",
+            "required",
+            "sensitive",
+            "tooltip",
+            "type",
+            "ui_restrictions",
+            "validations",
+            "value",
         ];
         stored.values().any(|field| PROPERTIES.iter().any(|property| field.get(property).is_none()))
     }
@@ -55,7 +66,8 @@ mod tests {
     #[test]
     fn nothing_is_written_when_nothing_differs() {
         let declared = schema(json!({"a": {"label": "A", "value": "default"}}));
-        let stored = schema(json!({"a": {"label": "A", "value": "mine"}, "extra": {"label": "E", "value": 1}}));
+        let stored =
+            schema(json!({"a": {"label": "A", "value": "mine"}, "extra": {"label": "E", "value": 1}}));
         assert_eq!(ConfigSchema::registered(&stored, &declared), None);
     }
 

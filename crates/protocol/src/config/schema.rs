@@ -56,7 +56,11 @@ impl ConfigSchema {
     /// Names of fields that `declared` has and this does not.
     #[must_use]
     pub fn missing_from(&self, declared: &Self) -> Vec<String> {
-        declared.iter().filter(|(name, _)| self.get(name).is_none()).map(|(name, _)| name.to_owned()).collect()
+        declared
+            .iter()
+            .filter(|(name, _)| self.get(name).is_none())
+            .map(|(name, _)| name.to_owned())
+            .collect()
     }
 }
 
@@ -97,7 +101,8 @@ mod tests {
 
     #[test]
     fn a_configuration_keeps_its_order_and_what_it_does_not_know() {
-        let stored = json!({"z": {"label": "Z", "value": 1, "new": {"x": 1}}, "a": {"label": "A", "type": null}});
+        let stored =
+            json!({"z": {"label": "Z", "value": 1, "new": {"x": 1}}, "a": {"label": "A", "type": null}});
         let schema: ConfigSchema = serde_json::from_value(stored).unwrap();
         assert_eq!(schema.iter().map(|(name, _)| name).collect::<Vec<_>>(), ["z", "a"]);
         assert_eq!(serde_json::to_value(&schema).unwrap()["z"]["new"], json!({"x": 1}));
@@ -112,7 +117,9 @@ mod tests {
 
     #[test]
     fn a_broken_field_is_named_without_its_value() {
-        let error = serde_json::from_value::<ConfigSchema>(json!({"token": {"label": 5, "value": "hunter2"}})).unwrap_err();
+        let error =
+            serde_json::from_value::<ConfigSchema>(json!({"token": {"label": 5, "value": "hunter2"}}))
+                .unwrap_err();
         let text = error.to_string();
         assert!(text.contains("'token'") && !text.contains("hunter2"), "{text}");
     }

@@ -3,6 +3,7 @@
 use serde_json::{Number, Value};
 
 use super::field::{ConfigField, FieldType};
+use crate::lenient::to_whole;
 
 /// A value that cannot be read as its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +39,10 @@ pub(super) fn coerce(value: &Value, kind: FieldType) -> Result<Value, Unreadable
         FieldType::Str => Ok(Value::String(text(value))),
         FieldType::List => Ok(Value::Array(list(value))),
         FieldType::Int => whole(value).map(Value::from).ok_or(Unreadable { accepted: "a whole number" }),
-        FieldType::Float => {
-            float(value).and_then(Number::from_f64).map(Value::Number).ok_or(Unreadable { accepted: "a number" })
-        }
+        FieldType::Float => float(value)
+            .and_then(Number::from_f64)
+            .map(Value::Number)
+            .ok_or(Unreadable { accepted: "a number" }),
         FieldType::Bool => flag(value).map(Value::Bool).ok_or(Unreadable { accepted: "true or false" }),
     }
 }
@@ -62,14 +64,11 @@ fn list(value: &Value) -> Vec<Value> {
 
 fn whole(value: &Value) -> Option<i64> {
     match value {
-        Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(without_fraction)),
+        // A fraction is cut off a number, as the reference does; a text with one was meant as something else.
+        Value::Number(number) => number.as_i64().or_else(|| number.as_f64().and_then(to_whole)),
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }
-}
-
-fn without_fraction(number: f64) -> Option<i64> {
-    (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
 }
 
 fn float(value: &Value) -> Option<f64> {
@@ -104,6 +103,7 @@ mod tests {
             (json!(5), FieldType::Str, json!("5")),
             (json!(null), FieldType::Str, json!("")),
             (json!("5"), FieldType::Int, json!(5)),
+            (json!(5.7), FieldType::Int, json!(5)),
             (json!(""), FieldType::Int, json!(null)),
             (json!("1.5"), FieldType::Float, json!(1.5)),
             (json!("false"), FieldType::Bool, json!(false)),
@@ -115,14 +115,27 @@ mod tests {
         ] {
             assert_eq!(coerce(&value, kind), Ok(expected), "{value} {kind:?}");
         }
-        for (value, kind) in [(json!("5.5"), FieldType::Int), (json!("abc"), FieldType::Int), (json!("maybe"), FieldType::Bool)] {
+        for (value, kind) in [
+            (json!("5.5"), FieldType::Int),
+            (json!("abc"), FieldType::Int),
+            (json!(1e300), FieldType::Int),
+            (json!(true), FieldType::Int),
+            (json!("nan"), FieldType::Float),
+            (json!("maybe"), FieldType::Bool),
+            (json!([1]), FieldType::Bool),
+        ] {
             assert!(coerce(&value, kind).is_err(), "{value}");
         }
     }
 
     #[test]
     fn the_default_counts_only_for_optional_fields_without_a_value() {
-        let field = |required, value: Value| ConfigField { required, value, default_value: json!("d"), ..ConfigField::default() };
+        let field = |required, value: Value| ConfigField {
+            required,
+            value,
+            default_value: json!("d"),
+            ..ConfigField::default()
+        };
         assert_eq!(effective(&field(false, json!(""))), Ok(json!("d")));
         assert_eq!(effective(&field(false, json!("v"))), Ok(json!("v")));
         assert_eq!(effective(&field(true, json!(""))), Ok(json!("")));

@@ -68,7 +68,10 @@ impl RuleSet {
 
 /// The pattern of a regex rule as it is meant: from the text's beginning on.
 pub(super) fn pattern(value: &str) -> Result<Regex, String> {
-    Regex::new(&format!("^(?:{value})")).map_err(|_| format!("'{value}' is not a regular expression"))
+    // By itself first: `a)|(b` is one only with the parentheses around it.
+    Regex::new(value)
+        .and_then(|_| Regex::new(&format!("^(?:{value})")))
+        .map_err(|_| format!("'{value}' is not a regular expression"))
 }
 
 impl Ready {
@@ -78,7 +81,9 @@ impl Ready {
         let include = match &rule.policy {
             Policy::Include => true,
             Policy::Exclude => false,
-            Policy::Other(word) => return Err(about(format!("policy '{word}' is neither include nor exclude"))),
+            Policy::Other(word) => {
+                return Err(about(format!("policy '{word}' is neither include nor exclude")));
+            }
         };
         let test = match &rule.rule {
             Condition::Contains => Test::Contains(value()),
@@ -121,7 +126,11 @@ impl Operand {
     fn equals(&self, value: &Value) -> bool {
         match self.compare(value) {
             Some(ordering) => ordering == Ordering::Equal,
-            None => !value.is_null() && !matches!(value, Value::Bool(_)) && text(value).as_deref() == Some(&self.text),
+            None => {
+                !value.is_null()
+                    && !matches!(value, Value::Bool(_))
+                    && text(value).as_deref() == Some(&self.text)
+            }
         }
     }
 }

@@ -6,7 +6,7 @@ mod validate;
 
 pub use evaluate::RuleSet;
 pub use rules::{
-    AdvancedSnippet, Condition, Filtering, FilteringRules, FilteringValidation, Policy, Rule, ValidationError,
-    ValidationState, default_filtering, normalise,
+    AdvancedSnippet, Condition, Filtering, FilteringRules, FilteringValidation, Policy, Rule,
+    ValidationError, ValidationState, default_filtering, normalise,
 };
 pub use validate::validate;

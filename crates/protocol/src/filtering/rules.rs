@@ -2,7 +2,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 use crate::Time;
-use crate::lenient::{instant, or_default};
+use crate::lenient::{instant, or_default, text, whole};
 
 /// Id of the rule that every set of rules ends with.
 pub(super) const DEFAULT_RULE: &str = "DEFAULT";
@@ -38,6 +38,9 @@ pub struct FilteringRules {
     /// Outcome of their validation.
     #[serde(deserialize_with = "or_default")]
     pub validation: FilteringValidation,
+    /// Members this version does not know.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 impl FilteringRules {
@@ -65,11 +68,14 @@ pub struct AdvancedSnippet {
     pub updated_at: Option<Time>,
     /// An object or an array.
     pub value: Value,
+    /// Members this version does not know.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 impl Default for AdvancedSnippet {
     fn default() -> Self {
-        Self { created_at: None, updated_at: None, value: Value::Object(Map::new()) }
+        Self { created_at: None, updated_at: None, value: Value::Object(Map::new()), other: Map::new() }
     }
 }
 
@@ -80,26 +86,29 @@ pub struct Rule {
     #[serde(default, with = "instant", skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Time>,
     /// The field it looks at, a name at the document's top level.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "text")]
     pub field: String,
     /// Its id.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "text")]
     pub id: String,
     /// Its place: rules are asked in ascending order.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "whole")]
     pub order: i64,
     /// What becomes of a document that matches.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_unsaid")]
     pub policy: Policy,
     /// How the field is compared.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_unsaid")]
     pub rule: Condition,
     /// When it was changed.
     #[serde(default, with = "instant", skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Time>,
     /// What the field is compared with.
-    #[serde(default, deserialize_with = "or_default")]
+    #[serde(default, deserialize_with = "text")]
     pub value: String,
+    /// Members this version does not know.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
 
 impl Rule {
@@ -115,6 +124,7 @@ impl Rule {
             rule: Condition::Regex,
             updated_at: Some(instant),
             value: ".*".to_owned(),
+            other: Map::new(),
         }
     }
 
@@ -129,10 +139,14 @@ impl Rule {
     }
 }
 
+fn is_unsaid<T: Default + PartialEq>(word: &T) -> bool {
+    *word == T::default()
+}
+
 macro_rules! open_words {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident, absent: $absent:expr, { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub enum $name {
             $($(#[$vdoc])* $variant,)*
             /// A word this version does not know; validation refuses it.
@@ -153,6 +167,12 @@ macro_rules! open_words {
             }
         }
 
+        impl Default for $name {
+            fn default() -> Self {
+                $absent
+            }
+        }
+
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(self.as_str())
@@ -169,10 +189,10 @@ macro_rules! open_words {
 }
 
 open_words! {
-    /// What becomes of a document that matches a rule.
-    Policy {
+    /// What becomes of a document that matches a rule. Where nothing is said no policy is guessed: a guess might sync
+    /// what should not be.
+    Policy, absent: Self::Other(String::new()), {
         /// It is synced.
-        #[default]
         Include = "include",
         /// It is not.
         Exclude = "exclude",
@@ -180,14 +200,13 @@ open_words! {
 }
 
 open_words! {
-    /// How a rule compares a field.
-    Condition {
+    /// How a rule compares a field. Where nothing is said none is guessed.
+    Condition, absent: Self::Other(String::new()), {
         /// The text contains the value.
         Contains = "contains",
         /// The text ends with the value.
         EndsWith = "ends_with",
         /// It is the value.
-        #[default]
         Equals = "equals",
         /// It is greater than the value.
         Greater = ">",
@@ -202,13 +221,12 @@ open_words! {
 
 open_words! {
     /// Whether rules may be used.
-    ValidationState {
+    ValidationState, absent: Self::Valid, {
         /// They were changed since the last validation.
         Edited = "edited",
         /// They have errors.
         Invalid = "invalid",
         /// They may be used; also where nothing is said (sync-runtime 4.6).
-        #[default]
         Valid = "valid",
     }
 }
@@ -240,9 +258,14 @@ pub struct ValidationError {
 #[must_use]
 pub fn default_filtering(now: Time) -> Filtering {
     let rules = FilteringRules {
-        advanced_snippet: AdvancedSnippet { created_at: Some(now), updated_at: Some(now), ..AdvancedSnippet::default() },
+        advanced_snippet: AdvancedSnippet {
+            created_at: Some(now),
+            updated_at: Some(now),
+            ..AdvancedSnippet::default()
+        },
         rules: normalise(Vec::new(), now),
         validation: FilteringValidation::default(),
+        other: Map::new(),
     };
     Filtering { active: rules.clone(), domain: "DEFAULT".to_owned(), draft: rules, other: Map::new() }
 }
@@ -250,7 +273,8 @@ pub fn default_filtering(now: Time) -> Filtering {
 /// Rules as they are stored when submitted: in their order, the default rule rebuilt at the end (connector-api 8.2).
 #[must_use]
 pub fn normalise(rules: Vec<Rule>, now: Time) -> Vec<Rule> {
-    let default_from = rules.iter().find(|rule| rule.is_default()).and_then(|rule| rule.created_at).unwrap_or(now);
+    let default_from =
+        rules.iter().find(|rule| rule.is_default()).and_then(|rule| rule.created_at).unwrap_or(now);
     let mut kept: Vec<Rule> = rules.into_iter().filter(|rule| !rule.is_default()).collect();
     kept.sort_by_key(|rule| rule.order);
     let order = kept.last().map_or(0, |last| last.order.saturating_add(1));
@@ -292,10 +316,12 @@ mod tests {
     #[test]
     fn an_empty_snippet_is_none() {
         for value in [json!({}), json!([]), json!(null)] {
-            let rules: FilteringRules = serde_json::from_value(json!({"advanced_snippet": {"value": value}})).unwrap();
+            let rules: FilteringRules =
+                serde_json::from_value(json!({"advanced_snippet": {"value": value}})).unwrap();
             assert_eq!(rules.advanced_value(), None);
         }
-        let rules: FilteringRules = serde_json::from_value(json!({"advanced_snippet": {"value": [1]}})).unwrap();
+        let rules: FilteringRules =
+            serde_json::from_value(json!({"advanced_snippet": {"value": [1]}})).unwrap();
         assert_eq!(rules.advanced_value(), Some(&json!([1])));
     }
 

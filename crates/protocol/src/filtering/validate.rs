@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+
 use serde_json::Value;
 
 use super::evaluate::pattern;
@@ -11,9 +13,16 @@ const LONG_ID: usize = 32;
 /// cannot be used is a fault too.
 #[must_use]
 pub fn validate(rules: &Value) -> FilteringValidation {
-    let list = rules.get("rules").unwrap_or(rules);
-    let rules = list.as_array().map_or(&[][..], Vec::as_slice);
+    let list = if rules.is_object() { &rules["rules"] } else { rules };
     let mut errors = Vec::new();
+    let rules = match list {
+        Value::Array(rules) => rules.as_slice(),
+        Value::Null => &[],
+        _ => {
+            errors.push(ValidationError { ids: Vec::new(), messages: vec!["data must be array".to_owned()] });
+            &[]
+        }
+    };
     for rule in rules {
         let mut messages = schema(rule);
         messages.extend(expression(rule));
@@ -79,9 +88,14 @@ fn expression(rule: &Value) -> Option<String> {
 
 /// The first two rules that mean the same, as two errors.
 fn duplicates(rules: &[Value]) -> Vec<ValidationError> {
-    let meaning = |rule: &Value| ["field", "rule", "value"].map(|name| rule.get(name).cloned().unwrap_or_default());
-    for (at, second) in rules.iter().enumerate() {
-        let Some(first) = rules[..at].iter().find(|first| meaning(first) == meaning(second)) else { continue };
+    // A rule that lacks one of them is told already.
+    let text = |rule: &Value, name: &str| rule.get(name).and_then(Value::as_str).map(str::to_owned);
+    let meaning =
+        |rule: &Value| Some((text(rule, "field")?, text(rule, "rule")?.to_lowercase(), text(rule, "value")?));
+    let mut seen: HashMap<_, &Value> = HashMap::new();
+    for second in rules {
+        let Some(meaning) = meaning(second) else { continue };
+        let Some(first) = seen.insert(meaning, second) else { continue };
         let tell = |one: &Value, other: &Value| ValidationError {
             ids: vec![id(one)],
             messages: vec![format!(
@@ -137,7 +151,8 @@ mod tests {
 
     #[test]
     fn every_fault_of_a_rule_is_told() {
-        let broken = json!([{"id": "r", "field": "", "policy": "maybe", "rule": "like", "order": "1", "value": 5}]);
+        let broken =
+            json!([{"id": "r", "field": "", "policy": "maybe", "rule": "like", "order": "1", "value": 5}]);
         let found = validate(&broken);
         assert_eq!(found.state, ValidationState::Invalid);
         assert_eq!(found.errors[0].ids, ["r"]);
@@ -157,21 +172,42 @@ mod tests {
     fn a_rule_must_not_match_everything_and_must_be_a_regular_expression() {
         for value in [".*", "(.*)"] {
             let found = messages(&json!([rule("r", "regex", value)]));
-            assert_eq!(found, ["Basic rule 2 (id: 'r') uses a match all regexps ['.*', '(.*)'], which are not allowed."]);
+            assert_eq!(
+                found,
+                ["Basic rule 2 (id: 'r') uses a match all regexps ['.*', '(.*)'], which are not allowed."]
+            );
         }
-        assert_eq!(messages(&json!([rule("r", "regex", "(")])), ["'(' is not a regular expression"]);
+        for broken in ["(", "a)|(b", "[", "(?<=a)b"] {
+            assert_eq!(
+                messages(&json!([rule("r", "regex", broken)])),
+                [format!("'{broken}' is not a regular expression")]
+            );
+        }
         assert!(messages(&json!([rule("DEFAULT", "regex", ".*")])).is_empty());
     }
 
     #[test]
     fn two_rules_of_one_meaning_are_told_as_two_errors() {
-        let found = validate(&json!([rule("a", "equals", "x"), rule("b", "equals", "x"), rule("c", "equals", "x")]));
+        let found =
+            validate(&json!([rule("a", "equals", "x"), rule("b", "equals", "x"), rule("c", "equals", "x")]));
         let ids: Vec<_> = found.errors.iter().map(|error| error.ids[0].as_str()).collect();
         assert_eq!(ids, ["a", "b"]);
         assert_eq!(
             found.errors[0].messages,
             ["Basic rule 2 (id: 'a') is semantically equal to Basic rule 2 (id: 'b')."]
         );
+    }
+
+    #[test]
+    fn a_rule_that_says_nothing_is_no_duplicate_of_another_and_rules_are_an_array() {
+        assert_eq!(
+            messages(&json!([null, {}])).iter().filter(|message| message.contains("equal")).count(),
+            0
+        );
+        assert_eq!(messages(&json!({"rules": "all"})), ["data must be array"]);
+        for nothing in [json!(null), json!([]), json!({}), json!({"rules": null})] {
+            assert_eq!(validate(&nothing).state, ValidationState::Valid, "{nothing}");
+        }
     }
 
     #[test]

@@ -318,7 +318,7 @@ impl Opened {
             Values::Unsigned(column) => column.values_for_doc(doc).for_each(found),
             Values::Float(column) => column.values_for_doc(doc).for_each(|value| found(value.to_bits())),
             Values::Text { column, ords, .. } => {
-                column.term_ords(doc).filter(|ord| ords.contains(ord)).for_each(found)
+                column.term_ords(doc).filter(|ord| ords.contains(ord)).for_each(found);
             }
         }
     }

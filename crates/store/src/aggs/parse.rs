@@ -325,10 +325,10 @@ fn percentiles(body: Body<'_>) -> Result<Kind> {
             "keyed" => keyed = body.flag(key, value)?,
             "tdigest" | "hdr" => {}
             "percents" if !ranks => {
-                list = body.list(key, value)?.iter().map(|v| body.number(key, v)).collect::<Result<_>>()?
+                list = body.list(key, value)?.iter().map(|v| body.number(key, v)).collect::<Result<_>>()?;
             }
             "values" if ranks => {
-                list = body.list(key, value)?.iter().map(|v| body.number(key, v)).collect::<Result<_>>()?
+                list = body.list(key, value)?.iter().map(|v| body.number(key, v)).collect::<Result<_>>()?;
             }
             _ => return Ok(false),
         }

@@ -278,7 +278,7 @@ pub(super) fn ranges(body: Body<'_>) -> Result<Ranges> {
                     .list(key, value)?
                     .iter()
                     .map(|range| one_range(body, range))
-                    .collect::<Result<_>>()?
+                    .collect::<Result<_>>()?;
             }
             _ => return Ok(false),
         }

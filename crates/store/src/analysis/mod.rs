@@ -139,7 +139,7 @@ impl Tokenizer {
         let mut tokens = Vec::new();
         match self {
             Self::Standard => {
-                Words::new(text).for_each(|range| push(&mut tokens, text, range.start, range.end))
+                Words::new(text).for_each(|range| push(&mut tokens, text, range.start, range.end));
             }
             Self::Whitespace => return runs(text, |c| !c.is_whitespace()),
             Self::Letter => return runs(text, char::is_alphabetic),

@@ -54,6 +54,13 @@ impl Gate {
     }
 }
 
+impl Gate {
+    /// Whether nothing more should be gathered before what was gathered is handed over.
+    fn is_full(&self) -> bool {
+        *lock(&self.bytes) > MAX_IN_FLIGHT
+    }
+}
+
 impl Release for Gate {
     fn release(&self, weight: usize) {
         let mut bytes = lock(&self.bytes);
@@ -219,6 +226,8 @@ impl Engine {
             policy.set_max_docs_before_merge(MAX_MERGED_DOCS);
             policy.set_min_layer_size(5_000);
             writer.set_merge_policy(Box::new(policy));
+            // What a killed process or a failed commit left would be in the way of files of the same names.
+            writer.garbage_collect_files().wait().map_err(|error| search_error(&error))?;
             open.writer = Some(writer);
         }
         open.writer.as_mut().ok_or_else(crate::StoreError::closed)
@@ -238,11 +247,17 @@ impl Engine {
                 self.replay(state, db, item.seq)?;
             }
             self.fed = item.seq + 1;
+            self.make_room(state, &mut operations)?;
             self.push_operations(&mut operations, item);
         }
         self.run(state, operations)?;
         self.fed = self.fed.max(end);
         Ok(())
+    }
+
+    /// Hands over what was gathered when it takes all the room: only then can there be room again.
+    fn make_room(&mut self, state: &IndexState, operations: &mut Vec<UserOperation<IndexDoc>>) -> Result<()> {
+        if self.gate.is_full() { self.run(state, std::mem::take(operations)) } else { Ok(()) }
     }
 
     fn push_operations(&self, operations: &mut Vec<UserOperation<IndexDoc>>, item: Pending) {
@@ -283,6 +298,7 @@ impl Engine {
             } else {
                 Change::Put { flat: Box::new(flat_of(state, &record)), replaces: record.replaces }
             };
+            self.make_room(state, &mut operations)?;
             self.push_operations(&mut operations, Pending { seq, id: record.id, change });
             self.fed = seq + 1;
             if operations.len() >= FEED {

@@ -192,11 +192,11 @@ impl Kv {
     /// Opens the database again after a failed commit. All other users must have let go of it; waits a while for them.
     pub(crate) fn reopen(&self) -> Result<()> {
         let mut current = write(&self.current);
-        if let Some(old) = current.take() {
-            if !wait_for_others(&old, Duration::from_secs(10)) {
-                *current = Some(old);
-                return Err(self.broken_error());
-            }
+        if let Some(old) = current.take()
+            && !wait_for_others(&old, Duration::from_secs(10))
+        {
+            *current = Some(old);
+            return Err(self.broken_error());
         }
         let db = Db::open(&self.root.join("documents"), self.cache_bytes)
             .map_err(|error| open_error(&error, &self.root))?;

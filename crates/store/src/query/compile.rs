@@ -16,8 +16,7 @@ use super::ast::{BoolNode, Bounds, Node, minimum_should_match};
 use super::bounds::{self, BadValue, Clock, NumberRange};
 use super::leaf::{Boosting, Leaf as LeafQuery, Matcher};
 use super::parse::scalar_text;
-use super::score::{Bm25, idf};
-use crate::document::{canonical_ip, fields, ip_number};
+use crate::document::{canonical_ip, fields};
 use crate::error::{Cause, ErrorKind, Result, StoreError};
 use crate::indexing::View;
 use crate::mapping::{FieldType, Leaf, Mapping, Storage};
@@ -258,71 +257,6 @@ impl<'a> Compiler<'a> {
         Ok(())
     }
 
-    /// The scoring of a term in a field.
-    pub(super) fn bm25(&self, leaf: &Leaf, frequencies: &[u64]) -> Result<Option<Arc<Bm25>>> {
-        if !leaf.ty.is_text() {
-            return self.column_bm25(&column_of(leaf), frequencies);
-        }
-        if !self.scored {
-            return Ok(None);
-        }
-        let lengths = self.view.lengths.total(&self.view.searcher, leaf.id, &leaf.key)?;
-        let sum: f32 = frequencies.iter().map(|frequency| idf(lengths.docs, *frequency)).sum();
-        let average = lengths.words as f32 / lengths.docs.max(1) as f32;
-        Ok(Some(Arc::new(if leaf.norms {
-            Bm25::with_lengths(sum, average, column_of(leaf))
-        } else {
-            Bm25::without_lengths(sum, average)
-        })))
-    }
-
-    /// The scoring of a term in a column of keywords.
-    fn column_bm25(&self, column: &str, frequencies: &[u64]) -> Result<Option<Arc<Bm25>>> {
-        if !self.scored {
-            return Ok(None);
-        }
-        let (docs, values) = self.column_size(column)?;
-        let sum: f32 = frequencies.iter().map(|frequency| idf(docs, *frequency)).sum();
-        Ok(Some(Arc::new(Bm25::without_lengths(sum, values as f32 / docs.max(1) as f32))))
-    }
-
-    /// Documents that have a value in a column, and how many values there are.
-    fn column_size(&self, column: &str) -> Result<(u64, u64)> {
-        use tantivy::columnar::ColumnIndex;
-        let (mut docs, mut values) = (0, 0);
-        for segment in self.view.searcher.segment_readers() {
-            let column = super::leaf::open_column(segment, column);
-            let Some(column) = column.map_err(|error| crate::indexing::search_error(&error))? else {
-                continue;
-            };
-            values += u64::from(column.num_values());
-            docs += match column.column_index() {
-                ColumnIndex::Empty { .. } => 0,
-                ColumnIndex::Full => u64::from(segment.max_doc()),
-                ColumnIndex::Optional(optional) => u64::from(optional.num_non_nulls()),
-                index => (0..segment.max_doc()).filter(|doc| index.has_value(*doc)).count() as u64,
-            };
-        }
-        Ok((docs, values))
-    }
-
-    /// A truth value, which scores as a term does.
-    fn truth(&self, column: String, range: NumberRange) -> Result<Compiled> {
-        let docs = self.column_size(&column)?.0;
-        let query = LeafQuery::Numbers { column, range };
-        let weight = crate::search::weigh(&query, self.view, false)?;
-        let mut frequency = 0;
-        for segment in self.view.searcher.segment_readers() {
-            frequency +=
-                u64::from(weight.count(segment).map_err(|error| crate::indexing::search_error(&error))?);
-        }
-        Ok(Box::new(ConstScoreQuery::new(Box::new(query), idf(docs, frequency))))
-    }
-
-    pub(super) fn doc_freq(&self, term: &Term) -> Result<u64> {
-        self.view.searcher.doc_freq(term).map_err(|error| crate::indexing::search_error(&error))
-    }
-
     /// A query for one term of a string field.
     pub(super) fn term_query(&self, leaf: &Leaf, text: &str) -> Result<Compiled> {
         if leaf.ty.storage() == Storage::Keyword && !leaf.indexed {
@@ -505,47 +439,6 @@ impl<'a> Compiler<'a> {
             }
             Storage::Nothing => Ok(none()),
         }
-    }
-
-    fn ip_matching(&self, leaf: &Leaf, low: u128, high: u128) -> Compiled {
-        let matcher: Matcher =
-            Arc::new(move |text| ip_number(text).is_some_and(|ip| (low..=high).contains(&ip)));
-        self.pattern(leaf, "", Some(matcher))
-    }
-
-    fn ip_network(&self, leaf: &Leaf, text: &str) -> Result<Compiled> {
-        let bad = || {
-            self.not_created("illegal_argument_exception", format!("'{text}' is not an IP string literal."))
-        };
-        let (address, bits) = text.split_once('/').ok_or_else(bad)?;
-        let number = ip_number(address).ok_or_else(bad)?;
-        let bits: u32 = bits.parse().map_err(|_| bad())?;
-        let bits = if address.contains(':') { bits } else { bits + 96 };
-        if bits > 128 {
-            return Err(bad());
-        }
-        let host = if bits == 0 { u128::MAX } else { (1u128 << (128 - bits)).wrapping_sub(1) };
-        Ok(self.ip_matching(leaf, number & !host, number | host))
-    }
-
-    fn ip_range(&self, leaf: &Leaf, bounds: &Bounds) -> Result<Compiled> {
-        let number = |bound: &Option<(Value, bool)>| match bound {
-            None => Ok(None),
-            Some((value, included)) => {
-                let text = scalar_text(value);
-                let ip = ip_number(&text).ok_or_else(|| {
-                    self.not_created(
-                        "illegal_argument_exception",
-                        format!("'{text}' is not an IP string literal."),
-                    )
-                })?;
-                Ok(Some((ip, *included)))
-            }
-        };
-        let low = number(&bounds.lower)?.map_or(0, |(ip, included)| ip.saturating_add(u128::from(!included)));
-        let high = number(&bounds.upper)?
-            .map_or(u128::MAX, |(ip, included)| ip.saturating_sub(u128::from(!included)));
-        Ok(self.ip_matching(leaf, low, high))
     }
 
     fn exists(&self, field: &str) -> Compiled {

@@ -3,6 +3,8 @@
 pub(crate) mod ast;
 mod bounds;
 mod compile;
+mod compile_ip;
+mod compile_score;
 mod compile_text;
 mod fuzzy;
 mod leaf;

@@ -59,7 +59,7 @@ fn option(
         "fuzziness" => fuzzy.fuzziness = Some(fuzziness(value)?),
         "prefix_length" | "fuzzy_prefix_length" => fuzzy.prefix_length = whole(query, key, value)?,
         "max_expansions" | "fuzzy_max_expansions" => {
-            options.max_expansions = whole(query, key, value)?.max(1)
+            options.max_expansions = whole(query, key, value)?.max(1);
         }
         "fuzzy_transpositions" => fuzzy.transpositions = flag(query, key, value)?,
         "auto_generate_synonyms_phrase_query" | "fuzzy_rewrite" | "cutoff_frequency" | "_name" => {}

@@ -112,7 +112,7 @@ impl Parser<'_> {
             match (joined, clauses.last_mut()) {
                 (Some(true), Some((last, _))) if *last == Occur::Should => *last = Occur::Must,
                 (Some(false), Some((last, _))) if *last == Occur::Must && self.defaults.options.and => {
-                    *last = Occur::Should
+                    *last = Occur::Should;
                 }
                 _ => {}
             }

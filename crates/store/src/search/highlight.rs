@@ -306,7 +306,7 @@ impl Collector<'_> {
                     .for_each(|query| self.node(query));
             }
             Node::ConstantScore(inner) | Node::Boost(inner, _) | Node::Nested { query: inner, .. } => {
-                self.node(inner)
+                self.node(inner);
             }
             Node::DisMax { queries, .. } => queries.iter().for_each(|query| self.node(query)),
             Node::Boosting { positive, .. } => self.node(positive),
