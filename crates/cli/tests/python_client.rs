@@ -1,5 +1,7 @@
 //! The official Python client drives a node and a daemon, method by method.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 mod support;
 
 use std::env;

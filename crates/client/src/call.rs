@@ -67,8 +67,8 @@ impl<'a> Call<'a> {
 
     /// A JSON body.
     pub(crate) fn json<T: Serialize + ?Sized>(mut self, body: &T) -> Result<Self> {
-        let bytes =
-            serde_json::to_vec(body).map_err(|e| ClientError::config(format!("the request is not JSON: {e}")))?;
+        let bytes = serde_json::to_vec(body)
+            .map_err(|e| ClientError::config(format!("the request is not JSON: {e}")))?;
         self.body = Some(bytes.into());
         Ok(self)
     }

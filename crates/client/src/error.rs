@@ -224,7 +224,9 @@ impl ClientError {
             ErrorKind::Timeout => {
                 "check the cluster's load and the network, or raise elasticsearch.request_timeout"
             }
-            ErrorKind::Auth => "check elasticsearch.api_key, or elasticsearch.username and elasticsearch.password",
+            ErrorKind::Auth => {
+                "check elasticsearch.api_key, or elasticsearch.username and elasticsearch.password"
+            }
             ErrorKind::Forbidden => {
                 "the API key or role needs the cluster privileges monitor and manage_connector, and all privileges on \
                  .elastic-connectors*, on the content index and on .search-acl-filter-<content index>"
@@ -232,7 +234,9 @@ impl ClientError {
             ErrorKind::TooLarge => {
                 "lower elasticsearch.bulk.chunk_max_mem_size, or raise http.max_content_length of the cluster or proxy"
             }
-            ErrorKind::Throttled => "the cluster is overloaded: lower elasticsearch.bulk.max_concurrency or wait",
+            ErrorKind::Throttled => {
+                "the cluster is overloaded: lower elasticsearch.bulk.max_concurrency or wait"
+            }
             ErrorKind::Unavailable => "wait until the cluster is healthy again (GET _cluster/health)",
             _ => return None,
         })

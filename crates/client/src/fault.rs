@@ -113,7 +113,10 @@ mod tests {
     fn a_failed_search_tells_the_reason_of_its_shards() {
         let body = br#"{"error":{"root_cause":[{"type":"query_shard_exception","reason":"Failed to parse query [[[]"}],
             "type":"search_phase_execution_exception","reason":"all shards failed","phase":"query"},"status":400}"#;
-        assert_eq!(read_fault(400, body, false).reason(), "all shards failed; caused by: Failed to parse query [[[]");
+        assert_eq!(
+            read_fault(400, body, false).reason(),
+            "all shards failed; caused by: Failed to parse query [[[]"
+        );
     }
 
     #[test]

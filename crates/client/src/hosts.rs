@@ -66,8 +66,11 @@ impl Hosts {
     pub(crate) fn failed(&mut self, host: usize, now: Instant) {
         let health = &mut self.all[host];
         let cool_down = FIRST_COOL_DOWN.saturating_mul(1 << health.failures.min(5)).min(LONGEST_COOL_DOWN);
-        *health =
-            Health { failures: health.failures.saturating_add(1), down_until: Some(now + cool_down), proven: false };
+        *health = Health {
+            failures: health.failures.saturating_add(1),
+            down_until: Some(now + cool_down),
+            proven: false,
+        };
     }
 }
 

@@ -24,8 +24,8 @@ mod wire;
 pub use client::Client;
 pub use control::*;
 pub use data::{
-    BulkAnswer, BulkBody, BulkBuilder, BulkError, BulkItem, BulkOp, BulkResult, DocVersion, Hit, License, LicenseLevel,
-    PushError,
+    BulkAnswer, BulkBody, BulkBuilder, BulkError, BulkItem, BulkOp, BulkResult, DocVersion, Hit, License,
+    LicenseLevel, PushError,
 };
 pub use error::{ClientError, ErrorKind, Result};
 pub use options::{Auth, ClientOptions, ControlChoice, Gzip};

@@ -248,7 +248,10 @@ mod tests {
     #[test]
     fn the_answer_to_the_connector_list_tells_whether_the_endpoints_exist() {
         let error = |status: u16, reason: &str| ClientError::new(ErrorKind::of_status(status), reason);
-        assert_eq!(has_api(&error(400, "Invalid index name [_connector], must not start with '_'.")), Some(false));
+        assert_eq!(
+            has_api(&error(400, "Invalid index name [_connector], must not start with '_'.")),
+            Some(false)
+        );
         assert_eq!(has_api(&error(405, "")), Some(false));
         assert_eq!(has_api(&error(404, "")), Some(false));
         let denied = "action [cluster:admin/xpack/connector/list] is unauthorized for user [a]";

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use chrono::Utc;
 use elasticsearch::auth::Credentials;
 use elasticsearch::cert::{Certificate, CertificateValidation};
-use elasticsearch::http::headers::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use elasticsearch::http::headers::{
+    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
 use elasticsearch::http::response::Response;
 use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
 use elasticsearch::http::{Method, Url};
@@ -64,7 +66,9 @@ async fn zip(body: Bytes) -> Result<Bytes> {
     let zipped = if body.len() < COMPRESS_ASIDE {
         gzip(&body)
     } else {
-        tokio::task::spawn_blocking(move || gzip(&body)).await.unwrap_or_else(|e| Err(std::io::Error::other(e)))
+        tokio::task::spawn_blocking(move || gzip(&body))
+            .await
+            .unwrap_or_else(|e| Err(std::io::Error::other(e)))
     };
     zipped.map_err(|e| ClientError::config(format!("the request could not be compressed: {e}")))
 }
@@ -181,7 +185,9 @@ fn credentials(auth: &Auth) -> Result<Option<Credentials>, String> {
         Auth::ApiKey(key) => {
             let key = key.reveal().trim();
             if key.is_empty() || !key.bytes().all(|b| b.is_ascii_graphic()) {
-                return Err("api_key is empty or holds spaces or other characters that no API key has".to_owned());
+                return Err(
+                    "api_key is empty or holds spaces or other characters that no API key has".to_owned()
+                );
             }
             match key.split_once(':') {
                 Some((id, secret)) => Credentials::ApiKey(id.to_owned(), secret.to_owned()),
@@ -201,7 +207,8 @@ fn with_proxy(builder: TransportBuilder, proxy: &str) -> Result<TransportBuilder
 
 fn read_certificates(options: &ClientOptions) -> Result<Option<Vec<u8>>, String> {
     let Some(path) = options.ca_certs.as_ref().filter(|_| options.verify_certs) else { return Ok(None) };
-    let pem = std::fs::read(path).map_err(|e| format!("ca_certs '{}' could not be read: {e}", path.display()))?;
+    let pem =
+        std::fs::read(path).map_err(|e| format!("ca_certs '{}' could not be read: {e}", path.display()))?;
     certificate(options, &pem)?;
     Ok(Some(pem))
 }
@@ -234,7 +241,9 @@ fn shared_headers(options: &ClientOptions, problems: &mut Vec<String>) -> Header
 
 fn is_loopback(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.ends_with(".localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl Host {
@@ -252,7 +261,10 @@ impl Host {
         // A path that starts with "//host" or "scheme:" must not lead to another host.
         let path = format!("./{}", call.path.trim_start_matches('/'));
         let timeout = call.timeout.unwrap_or(timeout);
-        let answer = self.transport.send(call.method, &path, headers, Some(&call.query[..]), bytes, Some(timeout)).await;
+        let answer = self
+            .transport
+            .send(call.method, &path, headers, Some(&call.query[..]), bytes, Some(timeout))
+            .await;
         let outcome = match answer {
             Ok(response) => self.read(call, response, sent, timeout).await,
             Err(error) => Err(transport_error(&error, timeout)),
@@ -263,13 +275,17 @@ impl Host {
     async fn read(&self, call: &Call<'_>, response: Response, sent: u64, timeout: Duration) -> Result<Reply> {
         let status = response.status_code().as_u16();
         if !response.url().as_str().starts_with(&self.name) {
-            return Err(ClientError::bad_answer("the host redirects to another address; give that address instead")
-                .with_status(status)
-                .with_maybe_done(true));
+            return Err(ClientError::bad_answer(
+                "the host redirects to another address; give that address instead",
+            )
+            .with_status(status)
+            .with_maybe_done(true));
         }
-        let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+        let header =
+            |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
         let (product, retry_after) = (header("x-elastic-product"), header("retry-after"));
-        let body = response.bytes().await.map_err(|error| transport_error(&error, timeout).with_maybe_done(true))?;
+        let body =
+            response.bytes().await.map_err(|error| transport_error(&error, timeout).with_maybe_done(true))?;
         if (200..300).contains(&status) {
             let operation = call.to_string();
             return Ok(Reply { status, body, sent, product, operation, host: self.name.clone() });
@@ -289,13 +305,14 @@ fn transport_error(error: &elasticsearch::Error, timeout: Duration) -> ClientErr
         return ClientError::new(ErrorKind::Timeout, reason).with_maybe_done(!never_sent);
     }
     match http {
-        Some(http) if http.is_builder() => ClientError::config(format!("the request cannot be sent: {cause}")),
+        Some(http) if http.is_builder() => {
+            ClientError::config(format!("the request cannot be sent: {cause}"))
+        }
         Some(http) if http.is_decode() => {
             ClientError::bad_answer(format!("the answer cannot be read: {cause}")).with_maybe_done(true)
         }
-        Some(_) if never_sent => {
-            ClientError::new(ErrorKind::Unreachable, format!("cannot connect: {cause}")).with_maybe_done(false)
-        }
+        Some(_) if never_sent => ClientError::new(ErrorKind::Unreachable, format!("cannot connect: {cause}"))
+            .with_maybe_done(false),
         Some(_) => ClientError::new(ErrorKind::Unreachable, format!("the connection broke: {cause}")),
         None => ClientError::config(format!("the request cannot be sent: {cause}")),
     }
@@ -322,7 +339,8 @@ mod tests {
 
     #[test]
     fn a_wrong_address_is_refused_without_showing_a_password() {
-        for address in ["localhost:9200", "ftp://u:hunter2@h", "u:hunter2@h:9200", "", "https://h/?a=hunter2"] {
+        for address in ["localhost:9200", "ftp://u:hunter2@h", "u:hunter2@h:9200", "", "https://h/?a=hunter2"]
+        {
             let problem = parse_address(address).unwrap_err();
             assert!(!problem.contains("hunter2"), "{problem}");
             assert!(problem.contains("expected an address"), "{problem}");

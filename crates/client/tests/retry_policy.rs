@@ -22,7 +22,13 @@ const KINDS: [ErrorKind; 13] = [
     ErrorKind::BadAnswer,
 ];
 
-fn next(policy: &RetryPolicy, attempt: u32, elapsed: Duration, kind: ErrorKind, seed: u64) -> Option<Duration> {
+fn next(
+    policy: &RetryPolicy,
+    attempt: u32,
+    elapsed: Duration,
+    kind: ErrorKind,
+    seed: u64,
+) -> Option<Duration> {
     let mut rng = StdRng::seed_from_u64(seed);
     policy.next(attempt, elapsed, &ClientError::new(kind, "x"), Repeat::Freely, &mut rng)
 }

@@ -38,7 +38,11 @@ async fn credentials_come_as_key_pair_user_or_part_of_the_address() {
     let with_user = server.url.replace("http://", "http://elastic:p%40ss@");
     for (url, auth, expected) in [
         (&server.url, Auth::ApiKey("id:key".into()), "ApiKey aWQ6a2V5"),
-        (&server.url, Auth::Basic { user: "elastic".into(), password: "p@ss".into() }, "Basic ZWxhc3RpYzpwQHNz"),
+        (
+            &server.url,
+            Auth::Basic { user: "elastic".into(), password: "p@ss".into() },
+            "Basic ZWxhc3RpYzpwQHNz",
+        ),
         (&with_user, Auth::None, "Basic ZWxhc3RpYzpwQHNz"),
         (&with_user, Auth::ApiKey("id:key".into()), "ApiKey aWQ6a2V5"),
     ] {
@@ -49,7 +53,8 @@ async fn credentials_come_as_key_pair_user_or_part_of_the_address() {
 
 #[tokio::test]
 async fn credentials_are_in_no_debug_text_and_no_error() {
-    let mut options = ClientOptions::new(["http://user:hunter2@127.0.0.1:1/"]).auth(Auth::ApiKey("id:hunter2".into()));
+    let mut options =
+        ClientOptions::new(["http://user:hunter2@127.0.0.1:1/"]).auth(Auth::ApiKey("id:hunter2".into()));
     options.headers = vec![("X-Secret".into(), "hunter2".into())];
     options.proxy = None;
     options.retry = tributary_client::RetryPolicy::NEVER;
@@ -78,7 +83,12 @@ async fn a_request_without_body_sends_none() {
 
 #[tokio::test]
 async fn a_failing_cluster_is_asked_again_until_it_can_answer() {
-    for answer in [Answer::fault(429, "es_rejected_execution_exception", "full"), Answer::new(502, "x"), Answer::new(503, ""), Answer::new(504, "")] {
+    for answer in [
+        Answer::fault(429, "es_rejected_execution_exception", "full"),
+        Answer::new(502, "x"),
+        Answer::new(503, ""),
+        Answer::new(504, ""),
+    ] {
         let server = Server::start([answer.clone(), answer, Answer::json(json!({"ok": true}))]).await;
         assert_eq!(get(&server.client()).await.unwrap(), json!({"ok": true}));
         assert_eq!(server.asked().len(), 3);
@@ -258,7 +268,9 @@ async fn waiting_ends_when_the_cluster_answers_and_tells_of_each_failure() {
 
 #[tokio::test]
 async fn waiting_ends_at_once_when_it_cannot_help() {
-    let server = Server::start([Answer::fault(401, "security_exception", "unable to authenticate user [elastic]")]).await;
+    let server =
+        Server::start([Answer::fault(401, "security_exception", "unable to authenticate user [elastic]")])
+            .await;
     let error = server.client().wait_until_ready(Duration::from_secs(60), |_, _| {}).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Auth);
     assert!(error.hint().unwrap().contains("api_key"));

@@ -67,7 +67,7 @@ impl Fingerprinter {
         fields(&document.fields, compared, &mut form, &mut nodes);
         let mut weight = form.len() + nodes * NODE_BYTES;
         for name in volatile {
-            weight += document.fields.get(*name).map_or(0, |value| rough_size(value));
+            weight += document.fields.get(*name).map_or(0, rough_size);
         }
         self.rest(document, version, &mut form);
         let fingerprint = Fingerprint(xxh3_128_with_seed(&form, FORM));

@@ -261,7 +261,7 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
         let Item { key, epoch, weight, change, .. } = item;
         let rest = Rest { key, epoch, weight };
         match change {
-            Change::Delete(id) => self.delete(rest, id, known),
+            Change::Delete(id) => self.delete(&rest, id, known),
             Change::Index(document) => {
                 let held = known.and_then(|known| known.fingerprint);
                 if document.comparable && held.is_some() && held == document.fingerprint {
@@ -285,7 +285,7 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
         }
     }
 
-    fn delete(&mut self, rest: Rest, id: String, known: Option<Known>) {
+    fn delete(&mut self, rest: &Rest, id: String, known: Option<Known>) {
         if let Some(plan) = &mut self.plan {
             if known.is_some() {
                 self.progress.deleted(1);

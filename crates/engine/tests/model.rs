@@ -1,6 +1,8 @@
 //! Random worlds, random faults, random interruptions: a disturbed sync never deletes what the source still has and
 //! tells true figures, and whatever happened, the next clean sync makes the index equal to the source.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::large_futures, reason = "a test")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

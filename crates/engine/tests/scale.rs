@@ -1,5 +1,7 @@
 //! Memory and speed on many documents, into an index that keeps nothing.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 mod support;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,8 +11,8 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use tributary_engine::{
-    Batch, BulkAck, Control, DeleteGuard, Ended, Figures, IndexPort, ItemAck, ItemResult, Known, OpKind, PortError,
-    Progress, SyncSpec, sync,
+    Batch, BulkAck, Control, DeleteGuard, Ended, Figures, IndexPort, ItemAck, ItemResult, Known, OpKind,
+    PortError, Progress, SyncSpec, sync,
 };
 use tributary_sdk::{Context, DataSource, DocId, Document, Event, Facets, Result, Source};
 
@@ -28,7 +30,9 @@ impl IndexPort for Sink {
     async fn bulk(&self, batch: &Batch) -> Result<BulkAck, PortError> {
         let answer = |kind| match kind {
             OpKind::Index => ItemAck { status: 201, result: Some(ItemResult::Created), ..ItemAck::default() },
-            OpKind::Delete => ItemAck { status: 200, result: Some(ItemResult::Deleted), ..ItemAck::default() },
+            OpKind::Delete => {
+                ItemAck { status: 200, result: Some(ItemResult::Deleted), ..ItemAck::default() }
+            }
         };
         let items: Vec<ItemAck> = batch.ops().iter().map(|op| answer(op.kind)).collect();
         let deleted = items.iter().filter(|item| item.result == Some(ItemResult::Deleted)).count();
@@ -137,10 +141,9 @@ async fn ten_million_documents_stay_in_flat_memory() {
 #[ignore = "prints numbers for people"]
 async fn documents_of_500_bytes_per_second() {
     let documents = 1_000_000;
-    for (name, index) in [
-        ("empty index", Sink { held: 0..0, deleted: AtomicU64::new(0) }),
-        ("with lookups", index(documents)),
-    ] {
+    for (name, index) in
+        [("empty index", Sink { held: 0..0, deleted: AtomicU64::new(0) }), ("with lookups", index(documents))]
+    {
         let (_, took, most) = measure(documents, 330, index).await;
         let rate = documents as f64 / took.as_secs_f64();
         println!("{name}: {rate:.0} documents a second, {} MiB more memory at most", most >> 20);

@@ -1,5 +1,7 @@
 //! One law of a whole sync each.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
 mod support;
 
 use std::time::Duration;

@@ -127,7 +127,10 @@ impl Serving {
             () = tokio::time::sleep(self.grace) => {}
             () = self.process.stopping_now() => {}
         }
-        tracing::warn!(open = connections.len(), "requests did not finish within the grace time and were cut off");
+        tracing::warn!(
+            open = connections.len(),
+            "requests did not finish within the grace time and were cut off"
+        );
         connections.abort().await;
     }
 

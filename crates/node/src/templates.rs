@@ -42,7 +42,8 @@ impl Templates {
     pub(crate) fn load(store: &Store) -> Result<Self, NodeError> {
         let read = |kind: Kind| -> Result<BTreeMap<String, Value>, NodeError> {
             let mut all = built_in(kind);
-            let stored = store.meta_list(kind.space()).map_err(|error| NodeError::Store(error.to_string()))?;
+            let stored =
+                store.meta_list(kind.space()).map_err(|error| NodeError::Store(error.to_string()))?;
             for (name, bytes) in stored {
                 let value = serde_json::from_slice(&bytes)
                     .map_err(|error| NodeError::Store(format!("template '{name}' is damaged: {error}")))?;
@@ -64,11 +65,21 @@ impl Templates {
     pub(crate) fn list(&self, kind: Kind, patterns: &str) -> Vec<(String, Value)> {
         let all = self.of(kind).read().unwrap_or_else(PoisonError::into_inner);
         let wanted = |name: &str| patterns.split(',').any(|pattern| wildcard_matches(pattern, name));
-        all.iter().filter(|(name, _)| wanted(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
+        all.iter()
+            .filter(|(name, _)| wanted(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
     }
 
     /// Stores a template.
-    pub(crate) fn put(&self, store: &Store, kind: Kind, name: &str, template: Value, create: bool) -> Result<()> {
+    pub(crate) fn put(
+        &self,
+        store: &Store,
+        kind: Kind,
+        name: &str,
+        template: Value,
+        create: bool,
+    ) -> Result<()> {
         let exists = self.of(kind).read().unwrap_or_else(PoisonError::into_inner).contains_key(name);
         if create && exists {
             let what = if kind == Kind::Index { "index template" } else { "component template" };
@@ -100,7 +111,8 @@ impl Templates {
 
     fn check_index_template(&self, name: &str, template: &Value) -> Result<()> {
         let components = self.component.read().unwrap_or_else(PoisonError::into_inner);
-        let missing: Vec<&str> = texts(template.get("composed_of")).filter(|c| !components.contains_key(*c)).collect();
+        let missing: Vec<&str> =
+            texts(template.get("composed_of")).filter(|c| !components.contains_key(*c)).collect();
         let ignored: Vec<&str> = texts(template.get("ignore_missing_component_templates")).collect();
         if missing.iter().any(|component| !ignored.contains(component)) {
             let reason = format!(
@@ -138,7 +150,10 @@ impl Templates {
                 texts(template.get("index_patterns")).any(|pattern| wildcard_matches(pattern, name))
             });
             if let Some(template) = matching.max_by_key(|template| priority(template)) {
-                layers.extend(texts(template.get("composed_of")).filter_map(|c| components.get(c)?.get("template").cloned()));
+                layers.extend(
+                    texts(template.get("composed_of"))
+                        .filter_map(|c| components.get(c)?.get("template").cloned()),
+                );
                 layers.extend(template.get("template").cloned());
             }
         }
@@ -283,11 +298,19 @@ fn built_in(kind: Kind) -> BTreeMap<String, Value> {
             vec![
                 (
                     "elastic-connectors",
-                    index(mappings::CONNECTORS_INDEX, mappings::CONNECTORS_ALIAS, "elastic-connectors-mappings"),
+                    index(
+                        mappings::CONNECTORS_INDEX,
+                        mappings::CONNECTORS_ALIAS,
+                        "elastic-connectors-mappings",
+                    ),
                 ),
                 (
                     "elastic-connectors-sync-jobs",
-                    index(mappings::SYNC_JOBS_INDEX, mappings::SYNC_JOBS_ALIAS, "elastic-connectors-sync-jobs-mappings"),
+                    index(
+                        mappings::SYNC_JOBS_INDEX,
+                        mappings::SYNC_JOBS_ALIAS,
+                        "elastic-connectors-sync-jobs-mappings",
+                    ),
                 ),
                 (
                     "search-acl-filter",
@@ -313,7 +336,8 @@ mod tests {
     #[test]
     fn settings_in_all_spellings_are_one_table() {
         let wanted: BTreeMap<String, Value> =
-            [("number_of_replicas".to_owned(), json!("0")), ("mapping.depth.limit".to_owned(), json!("5"))].into();
+            [("number_of_replicas".to_owned(), json!("0")), ("mapping.depth.limit".to_owned(), json!("5"))]
+                .into();
         for settings in [
             json!({"index": {"number_of_replicas": 0, "mapping": {"depth": {"limit": 5}}}}),
             json!({"index.number_of_replicas": "0", "mapping.depth.limit": 5}),

@@ -105,7 +105,10 @@ impl Node {
             return Ok(Target::of(&info));
         }
         self.check_name(name)?;
-        if !name.is_empty() && !name.contains(['*', ',']) && !self.store.resolve_names(name, lenient())?.is_empty() {
+        if !name.is_empty()
+            && !name.contains(['*', ','])
+            && !self.store.resolve_names(name, lenient())?.is_empty()
+        {
             return Err(ApiError::illegal(format!(
                 "no write index is defined for alias [{name}]. The write index may be explicitly disabled using \
                  is_write_index=false or the alias points to multiple indices without one being designated as a write index"
@@ -127,7 +130,8 @@ impl Node {
 
     /// The concrete index of a read of one document.
     pub(crate) fn read_index(&self, name: &str) -> Result<String> {
-        let mut names = self.resolve_names(name, ResolveOptions { allow_no_indices: false, ..ResolveOptions::default() })?;
+        let mut names = self
+            .resolve_names(name, ResolveOptions { allow_no_indices: false, ..ResolveOptions::default() })?;
         match (names.pop(), names.is_empty()) {
             (Some(only), true) => Ok(only),
             (Some(last), false) => {

@@ -49,8 +49,9 @@ fn drive<'a, T: Send + 'a>(
     failures: mpsc::Sender<Result<T>>,
     listing: impl Future<Output = Result<()>> + Send + 'a,
 ) -> BoxStream<'a, Result<T>> {
-    let items =
-        futures::stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|item| (item, receiver)) });
+    let items = futures::stream::unfold(receiver, |mut receiver| async {
+        receiver.recv().await.map(|item| (item, receiver))
+    });
     let work = futures::stream::once(async move {
         if let Err(error) = listing.await {
             // Nobody reads any more: then nobody misses the error either.
@@ -115,7 +116,9 @@ where
         .await;
         match outcome {
             Ok(outcome) => outcome,
-            Err(panic) => Err(Error::new(ErrorKind::Internal, "the listing stopped unexpectedly").because(panic)),
+            Err(panic) => {
+                Err(Error::new(ErrorKind::Internal, "the listing stopped unexpectedly").because(panic))
+            }
         }
     };
     drive(receiver, failures, thread)

@@ -42,8 +42,13 @@ impl<S> fmt::Debug for Facets<S> {
 
 impl<S: DataSource> Facets<S> {
     /// A full listing with basic sync rules, which the engine applies to every source.
-    pub const NONE: Self =
-        Self { incremental: None, access_control: None, advanced_rules: None, resumable: false, basic_rules: true };
+    pub const NONE: Self = Self {
+        incremental: None,
+        access_control: None,
+        advanced_rules: None,
+        resumable: false,
+        basic_rules: true,
+    };
 }
 
 impl<S: Incremental> Facets<S> {

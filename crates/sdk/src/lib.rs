@@ -20,6 +20,7 @@ pub use registry::{AnyConnector, Connector, Env, FeatureSet, Registry, Source};
 pub use secret::Secret;
 pub use source::{AccessControl, AdvancedRules, Context, Cursor, DataSource, Event, Incremental, Resumable};
 pub use tributary_protocol::config::{
-    ConfigField, ConfigProblem, ConfigSchema, Dependency, Display, FieldType, SelectOption, Validation, ValidationKind,
+    ConfigField, ConfigProblem, ConfigSchema, Dependency, Display, FieldType, SelectOption, Validation,
+    ValidationKind,
 };
 pub use tributary_sdk_macros::SourceConfig;

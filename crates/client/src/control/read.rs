@@ -122,7 +122,10 @@ impl Client {
     ///
     /// # Errors
     /// As the cluster answers.
-    pub async fn connectors(&self, select: &ConnectorSelector) -> Result<Vec<Versioned<ConnectorId, Connector>>> {
+    pub async fn connectors(
+        &self,
+        select: &ConnectorSelector,
+    ) -> Result<Vec<Versioned<ConnectorId, Connector>>> {
         if select.selects_nothing() {
             return Ok(Vec::new());
         }
@@ -179,7 +182,8 @@ impl Client {
     pub(super) async fn find(&self, alias: &str, mut body: Value) -> Result<Vec<RawHit>> {
         body["seq_no_primary_term"] = true.into();
         body["track_total_hits"] = false.into();
-        let call = Call::post(SearchParts::Index(&[alias]).url()).query("ignore_unavailable", "true").json(&body)?;
+        let call =
+            Call::post(SearchParts::Index(&[alias]).url()).query("ignore_unavailable", "true").json(&body)?;
         Ok(self.send(call).await?.json::<SearchAnswer>()?.complete()?.0)
     }
 
@@ -201,7 +205,11 @@ impl Client {
         Ok(all)
     }
 
-    fn read_all<I: From<String>, T: DeserializeOwned>(&self, what: &str, hits: Vec<RawHit>) -> Vec<Versioned<I, T>> {
+    fn read_all<I: From<String>, T: DeserializeOwned>(
+        &self,
+        what: &str,
+        hits: Vec<RawHit>,
+    ) -> Vec<Versioned<I, T>> {
         let mut all = Vec::with_capacity(hits.len());
         for hit in hits {
             let (id, seq_no) = (hit.id.clone(), hit.seq_no.unwrap_or_default());
@@ -230,8 +238,9 @@ impl Client {
 
 fn versioned<I: From<String>, T: DeserializeOwned>(hit: RawHit) -> Result<Versioned<I, T>> {
     let version = hit.version();
-    let version = version
-        .ok_or_else(|| ClientError::bad_answer(format!("document [{}] came without its sequence number", hit.id)))?;
+    let version = version.ok_or_else(|| {
+        ClientError::bad_answer(format!("document [{}] came without its sequence number", hit.id))
+    })?;
     let hit = crate::Hit::from(hit);
     let doc = hit.read()?;
     Ok(Versioned { id: I::from(hit.id), version, doc })

@@ -171,7 +171,12 @@ impl BulkBuilder {
     ///
     /// # Errors
     /// [`PushError`]; the builder is as before.
-    pub fn update<T: Serialize + ?Sized>(&mut self, id: &str, change: &T, upsert: bool) -> Result<(), PushError> {
+    pub fn update<T: Serialize + ?Sized>(
+        &mut self,
+        id: &str,
+        change: &T,
+        upsert: bool,
+    ) -> Result<(), PushError> {
         #[derive(Serialize)]
         struct Change<'a, T: ?Sized> {
             doc: &'a T,
@@ -315,7 +320,10 @@ mod tests {
         assert!(matches!(builder.index("b", &json!({"t": "x".repeat(60)})), Err(PushError::Full)));
         builder.delete("c").unwrap();
         assert!(matches!(builder.delete("d"), Err(PushError::Full)));
-        assert_eq!(text(&builder.take().unwrap()), "{\"delete\":{\"_id\":\"a\"}}\n{\"delete\":{\"_id\":\"c\"}}\n");
+        assert_eq!(
+            text(&builder.take().unwrap()),
+            "{\"delete\":{\"_id\":\"a\"}}\n{\"delete\":{\"_id\":\"c\"}}\n"
+        );
     }
 
     #[test]

@@ -223,9 +223,11 @@ impl<'de> Deserialize<'de> for Item {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Item, A::Error> {
-                let name = map.next_key::<Cow<'de, str>>()?.ok_or_else(|| A::Error::custom("an empty item"))?;
-                let op = BulkOp::of_name(&name)
-                    .ok_or_else(|| A::Error::unknown_variant(&name, &["index", "create", "update", "delete"]))?;
+                let name =
+                    map.next_key::<Cow<'de, str>>()?.ok_or_else(|| A::Error::custom("an empty item"))?;
+                let op = BulkOp::of_name(&name).ok_or_else(|| {
+                    A::Error::unknown_variant(&name, &["index", "create", "update", "delete"])
+                })?;
                 let body: ItemBody<'de> = map.next_value()?;
                 while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 Ok(Item(item(op, body)))
@@ -264,7 +266,8 @@ mod tests {
         let answer = read_answer(body, 5).unwrap();
         assert!(answer.errors);
         assert_eq!(answer.took_ms, 7);
-        let told: Vec<_> = answer.items.iter().map(|i| (i.status, i.result, i.is_done(), i.is_retryable())).collect();
+        let told: Vec<_> =
+            answer.items.iter().map(|i| (i.status, i.result, i.is_done(), i.is_retryable())).collect();
         assert_eq!(
             told,
             [
@@ -287,7 +290,13 @@ mod tests {
 
     #[test]
     fn what_is_no_bulk_answer_is_refused() {
-        for body in ["{}", "[]", r#"{"items":[{}]}"#, r#"{"items":[{"index":{}}]}"#, r#"{"items":[{"upsert":{"status":1}}]}"#] {
+        for body in [
+            "{}",
+            "[]",
+            r#"{"items":[{}]}"#,
+            r#"{"items":[{"index":{}}]}"#,
+            r#"{"items":[{"upsert":{"status":1}}]}"#,
+        ] {
             assert!(read_answer(body.as_bytes(), 1).is_err(), "{body}");
         }
     }

@@ -23,8 +23,9 @@ impl Hit {
     /// [`crate::ErrorKind::BadAnswer`] when it is not a `T`.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
         let text = self.source.as_ref().map_or("{}", |source| source.get());
-        serde_json::from_str(text)
-            .map_err(|error| ClientError::bad_answer(format!("document [{}] is not as expected: {error}", self.id)))
+        serde_json::from_str(text).map_err(|error| {
+            ClientError::bad_answer(format!("document [{}] is not as expected: {error}", self.id))
+        })
     }
 }
 

@@ -1,4 +1,6 @@
-use elasticsearch::indices::{IndicesCreateParts, IndicesDeleteParts, IndicesExistsParts, IndicesRefreshParts};
+use elasticsearch::indices::{
+    IndicesCreateParts, IndicesDeleteParts, IndicesExistsParts, IndicesRefreshParts,
+};
 use elasticsearch::ingest::IngestGetPipelineParts;
 use elasticsearch::license::LicenseGetParts;
 use elasticsearch::{CountParts, MgetParts, SearchParts};
@@ -79,7 +81,8 @@ impl Client {
     /// # Errors
     /// As the cluster answers.
     pub async fn refresh(&self, index: &IndexName) -> Result<()> {
-        let call = Call::post(IndicesRefreshParts::Index(&[index.as_str()]).url()).query("ignore_unavailable", "true");
+        let call = Call::post(IndicesRefreshParts::Index(&[index.as_str()]).url())
+            .query("ignore_unavailable", "true");
         self.send(call).await.map(|_| ())
     }
 
@@ -127,7 +130,11 @@ impl Client {
     /// # Errors
     /// As the cluster answers; also when a single document could not be read.
     pub async fn mget(
-        &self, index: &IndexName, ids: &[&str], source_includes: &[&str]) -> Result<Vec<Option<Hit>>> {
+        &self,
+        index: &IndexName,
+        ids: &[&str],
+        source_includes: &[&str],
+    ) -> Result<Vec<Option<Hit>>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
@@ -138,7 +145,11 @@ impl Client {
         };
         let docs = self.send(call).await?.json::<Docs>()?.docs;
         if docs.len() != ids.len() {
-            return Err(ClientError::bad_answer(format!("{} ids were asked for, {} came", ids.len(), docs.len())));
+            return Err(ClientError::bad_answer(format!(
+                "{} ids were asked for, {} came",
+                ids.len(),
+                docs.len()
+            )));
         }
         docs.into_iter().map(found).collect()
     }
@@ -148,7 +159,8 @@ impl Client {
     /// # Errors
     /// As the cluster answers.
     pub async fn search(&self, index: &str, body: &Value) -> Result<Value> {
-        let path = if index.is_empty() { SearchParts::None.url() } else { SearchParts::Index(&[index]).url() };
+        let path =
+            if index.is_empty() { SearchParts::None.url() } else { SearchParts::Index(&[index]).url() };
         self.send(Call::post(path).json(body)?).await?.json()
     }
 }

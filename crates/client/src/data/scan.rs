@@ -1,8 +1,8 @@
 use elasticsearch::{ClosePointInTimeParts, OpenPointInTimeParts, SearchParts};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use tributary_protocol::IndexName;
 
 use super::hit::{Hit, RawHit, SearchAnswer};
@@ -36,8 +36,7 @@ impl Walk {
         body: Map<String, Value>,
         page: usize,
     ) -> Result<Option<Self>> {
-        let call =
-            Call::post(OpenPointInTimeParts::Index(&[index]).url()).query("keep_alive", KEEP_ALIVE);
+        let call = Call::post(OpenPointInTimeParts::Index(&[index]).url()).query("keep_alive", KEEP_ALIVE);
         let opened: Opened = match client.send(call).await {
             Ok(reply) => reply.json()?,
             Err(error) if error.is_missing_index() => return Ok(None),
@@ -103,12 +102,18 @@ impl Client {
     /// An index that does not exist is empty. After an `Err` item the stream ends. The consumer may pause for up to
     /// 5 minutes between pages. A stream that is dropped early leaves a point in time, which ends after 5 minutes.
     #[must_use]
-    pub fn scan(&self, index: &IndexName, source_includes: &[&str], page: usize) -> BoxStream<'static, Result<Hit>> {
+    pub fn scan(
+        &self,
+        index: &IndexName,
+        source_includes: &[&str],
+        page: usize,
+    ) -> BoxStream<'static, Result<Hit>> {
         enum Step {
             Open(Client, String, Map<String, Value>),
             Walk(Box<Walk>),
         }
-        let source = if source_includes.is_empty() { json!(false) } else { json!({"includes": source_includes}) };
+        let source =
+            if source_includes.is_empty() { json!(false) } else { json!({"includes": source_includes}) };
         let body = Map::from_iter([("_source".to_owned(), source)]);
         let first = Step::Open(self.clone(), index.as_str().to_owned(), body);
         let pages = stream::try_unfold(first, move |step| async move {
@@ -121,6 +126,9 @@ impl Client {
             };
             Ok(walk.next().await?.map(|hits| (hits, Step::Walk(walk))))
         });
-        pages.map_ok(|hits| stream::iter(hits.into_iter().map(|hit| Ok(Hit::from(hit))))).try_flatten().boxed()
+        pages
+            .map_ok(|hits| stream::iter(hits.into_iter().map(|hit| Ok(Hit::from(hit)))))
+            .try_flatten()
+            .boxed()
     }
 }

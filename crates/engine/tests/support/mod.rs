@@ -1,6 +1,14 @@
 //! An index in memory with planned faults, and sources made of plain lists.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
+#![allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "support for tests, of which each binary uses its own part"
+)]
 
 mod index;
 mod source;

@@ -11,7 +11,8 @@ use crate::http::{ApiError, BodyRule, Call, Reply, Result, token_name, wildcard_
 use crate::node::Node;
 use crate::writes::resolve_options;
 
-const SHOW: &[&str] = &["expand_wildcards", "ignore_unavailable", "allow_no_indices", "local", "master_timeout"];
+const SHOW: &[&str] =
+    &["expand_wildcards", "ignore_unavailable", "allow_no_indices", "local", "master_timeout"];
 const CHANGE: &[&str] = &["master_timeout", "timeout"];
 
 pub(super) fn routes(table: &mut Table) {
@@ -32,7 +33,9 @@ fn done() -> Reply {
 async fn show(node: Arc<Node>, call: Call) -> Result<Reply> {
     let wanted: Option<Vec<&str>> = call.maybe_var("name").map(|names| names.split(',').collect());
     let takes = |alias: &str| {
-        wanted.as_ref().is_none_or(|names| names.iter().any(|name| *name == "_all" || wildcard_matches(name, alias)))
+        wanted
+            .as_ref()
+            .is_none_or(|names| names.iter().any(|name| *name == "_all" || wildcard_matches(name, alias)))
     };
     let index = call.maybe_var("index");
     // Asked for by alias, hidden indices count as well: the name was given.
@@ -40,8 +43,12 @@ async fn show(node: Arc<Node>, call: Call) -> Result<Reply> {
     let found = node.resolve(index.unwrap_or("_all"), options)?;
     let (mut body, mut seen) = (Map::new(), Vec::new());
     for info in &found {
-        let chosen: Map<String, Value> =
-            info.aliases.iter().filter(|(alias, _)| takes(alias)).map(|(a, p)| (a.clone(), p.clone())).collect();
+        let chosen: Map<String, Value> = info
+            .aliases
+            .iter()
+            .filter(|(alias, _)| takes(alias))
+            .map(|(a, p)| (a.clone(), p.clone()))
+            .collect();
         seen.extend(chosen.keys().cloned());
         if !chosen.is_empty() || wanted.is_none() {
             body.insert(info.name.clone(), json!({"aliases": chosen}));
@@ -94,7 +101,8 @@ fn matching(found: &[IndexInfo], names: &str) -> Result<Vec<(String, String)>> {
 }
 
 async fn delete(node: Arc<Node>, call: Call) -> Result<Reply> {
-    let found = node.resolve(call.var("index"), ResolveOptions { expand_hidden: true, ..ResolveOptions::default() })?;
+    let found =
+        node.resolve(call.var("index"), ResolveOptions { expand_hidden: true, ..ResolveOptions::default() })?;
     let pairs = matching(&found, call.var("name"))?;
     node.blocking(move |store| {
         pairs.iter().try_for_each(|(index, alias)| Ok(store.delete_alias(index, alias)?))
@@ -124,7 +132,11 @@ impl Step {
 fn names(action: &mut Map<String, Value>, one: &str, many: &str) -> Result<Vec<String>> {
     let bad = |key: &str, value: &Value| {
         let token = token_name(value);
-        ApiError::new(400, "x_content_parse_exception", format!("[alias_action] {key} doesn't support values of type: {token}"))
+        ApiError::new(
+            400,
+            "x_content_parse_exception",
+            format!("[alias_action] {key} doesn't support values of type: {token}"),
+        )
     };
     let mut list = Vec::new();
     for key in [one, many] {
@@ -151,8 +163,12 @@ fn steps(node: &Node, action: Value) -> Result<Vec<Step>> {
     };
     if !matches!(kind.as_str(), "add" | "remove" | "remove_index") {
         let cause = format!("[alias_action] unknown field [{kind}]");
-        return Err(ApiError::new(400, "x_content_parse_exception", "[aliases] failed to parse field [actions]")
-            .because("x_content_parse_exception", cause));
+        return Err(ApiError::new(
+            400,
+            "x_content_parse_exception",
+            "[aliases] failed to parse field [actions]",
+        )
+        .because("x_content_parse_exception", cause));
     }
     let indices = names(&mut action, "index", "indices")?;
     let aliases = names(&mut action, "alias", "aliases")?;
@@ -163,14 +179,19 @@ fn steps(node: &Node, action: Value) -> Result<Vec<Step>> {
         return Err(ApiError::illegal("One of [alias] or [aliases] is required"));
     }
     let must_exist = action.remove("must_exist");
-    let found = node.resolve(&indices.join(","), ResolveOptions { expand_hidden: true, ..ResolveOptions::default() })?;
+    let found = node
+        .resolve(&indices.join(","), ResolveOptions { expand_hidden: true, ..ResolveOptions::default() })?;
     match kind.as_str() {
         "add" => {
             let properties = Value::Object(action);
             check_alias(&properties)?;
             aliases.iter().try_for_each(|alias| node.check_name(alias))?;
-            let pairs = found.iter().flat_map(|info| aliases.iter().map(move |alias| (info.name.clone(), alias.clone())));
-            Ok(pairs.map(|(index, alias)| Step::Put { index, alias, properties: properties.clone() }).collect())
+            let pairs = found
+                .iter()
+                .flat_map(|info| aliases.iter().map(move |alias| (info.name.clone(), alias.clone())));
+            Ok(pairs
+                .map(|(index, alias)| Step::Put { index, alias, properties: properties.clone() })
+                .collect())
         }
         "remove" => match matching(&found, &aliases.join(",")) {
             Ok(pairs) => Ok(pairs.into_iter().map(|(index, alias)| Step::Remove { index, alias }).collect()),

@@ -15,15 +15,36 @@ use crate::writes::{copies, resolve_options};
 pub(super) const NODE_ID: &str = "tributary-embedded-node";
 
 const HEALTH_PARAMS: &[&str] = &[
-    "expand_wildcards", "level", "local", "master_timeout", "timeout", "wait_for_active_shards", "wait_for_events",
-    "wait_for_no_initializing_shards", "wait_for_no_relocating_shards", "wait_for_nodes", "wait_for_status",
+    "expand_wildcards",
+    "level",
+    "local",
+    "master_timeout",
+    "timeout",
+    "wait_for_active_shards",
+    "wait_for_events",
+    "wait_for_no_initializing_shards",
+    "wait_for_no_relocating_shards",
+    "wait_for_nodes",
+    "wait_for_status",
 ];
 
 pub(super) fn routes(table: &mut Table) {
     let none = BodyRule::None;
     table.on("GET", &["/_cluster/health", "/_cluster/health/{index}"], HEALTH_PARAMS, none, health);
-    table.on("GET", &["/_cluster/settings"], &["flat_settings", "include_defaults", "master_timeout", "timeout"], none, settings);
-    table.on("GET", &["/_nodes", "/_nodes/{metric}", "/_nodes/{node_id}/{metric}"], &["flat_settings", "timeout"], none, nodes);
+    table.on(
+        "GET",
+        &["/_cluster/settings"],
+        &["flat_settings", "include_defaults", "master_timeout", "timeout"],
+        none,
+        settings,
+    );
+    table.on(
+        "GET",
+        &["/_nodes", "/_nodes/{metric}", "/_nodes/{node_id}/{metric}"],
+        &["flat_settings", "timeout"],
+        none,
+        nodes,
+    );
 }
 
 /// Copies of an index that have no place on the only node.
@@ -71,7 +92,8 @@ fn state(node: &Node, call: &Call, wanted: u8) -> Result<(Value, bool)> {
     let (indices, missing) = match call.maybe_var("index") {
         None => (node.store.indices(), false),
         Some(expression) => {
-            let options = ResolveOptions { ignore_unavailable: true, expand_hidden: true, ..resolve_options(call)? };
+            let options =
+                ResolveOptions { ignore_unavailable: true, expand_hidden: true, ..resolve_options(call)? };
             let found = node.resolve(expression, options)?;
             let missing = found.is_empty() && !expression.contains('*');
             (found, missing)
@@ -84,7 +106,8 @@ fn state(node: &Node, call: &Call, wanted: u8) -> Result<(Value, bool)> {
         (false, 0) => "green",
         (false, _) => "yellow",
     };
-    let percent = if active + unassigned == 0 { 100.0 } else { active as f64 * 100.0 / (active + unassigned) as f64 };
+    let percent =
+        if active + unassigned == 0 { 100.0 } else { active as f64 * 100.0 / (active + unassigned) as f64 };
     let mut body = json!({
         "cluster_name": node.cluster_name,
         "status": status,
@@ -121,13 +144,17 @@ fn state(node: &Node, call: &Call, wanted: u8) -> Result<(Value, bool)> {
 async fn settings(_node: Arc<Node>, call: Call) -> Result<Reply> {
     let mut body = json!({"persistent": {}, "transient": {}});
     if call.params.flag_or("include_defaults", false)? {
-        body["defaults"] = json!({"action": {"auto_create_index": "true"}, "cluster": {"name": _node.cluster_name}});
+        body["defaults"] =
+            json!({"action": {"auto_create_index": "true"}, "cluster": {"name": _node.cluster_name}});
     }
     Ok(Reply::ok(body))
 }
 
 async fn nodes(node: Arc<Node>, call: Call) -> Result<Reply> {
-    if call.maybe_var("metric").is_some_and(|metric| metric.contains("stats") || metric.contains("hot_threads")) {
+    if call
+        .maybe_var("metric")
+        .is_some_and(|metric| metric.contains("stats") || metric.contains("hot_threads"))
+    {
         return Err(ApiError::not_served("node statistics ([_nodes/stats])"));
     }
     let info = json!({

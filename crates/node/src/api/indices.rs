@@ -12,25 +12,64 @@ use crate::templates::flat_settings;
 use crate::writes::{copies, resolve_options, shards};
 
 const SHOW: &[&str] = &[
-    "expand_wildcards", "ignore_unavailable", "allow_no_indices", "local", "master_timeout", "flat_settings",
-    "include_defaults", "features",
+    "expand_wildcards",
+    "ignore_unavailable",
+    "allow_no_indices",
+    "local",
+    "master_timeout",
+    "flat_settings",
+    "include_defaults",
+    "features",
 ];
 const CHANGE: &[&str] = &[
-    "expand_wildcards", "ignore_unavailable", "allow_no_indices", "master_timeout", "timeout", "write_index_only",
-    "preserve_existing", "reopen", "flat_settings",
+    "expand_wildcards",
+    "ignore_unavailable",
+    "allow_no_indices",
+    "master_timeout",
+    "timeout",
+    "write_index_only",
+    "preserve_existing",
+    "reopen",
+    "flat_settings",
 ];
 const MAINTAIN: &[&str] = &[
-    "expand_wildcards", "ignore_unavailable", "allow_no_indices", "force", "wait_if_ongoing", "max_num_segments", "flush",
-    "only_expunge_deletes", "wait_for_completion", "query", "fielddata", "request", "fields",
+    "expand_wildcards",
+    "ignore_unavailable",
+    "allow_no_indices",
+    "force",
+    "wait_if_ongoing",
+    "max_num_segments",
+    "flush",
+    "only_expunge_deletes",
+    "wait_for_completion",
+    "query",
+    "fielddata",
+    "request",
+    "fields",
 ];
 const STATS: &[&str] = &[
-    "expand_wildcards", "ignore_unavailable", "allow_no_indices", "level", "forbid_closed_indices", "fields", "groups",
-    "completion_fields", "fielddata_fields", "include_segment_file_sizes", "include_unloaded_segments",
+    "expand_wildcards",
+    "ignore_unavailable",
+    "allow_no_indices",
+    "level",
+    "forbid_closed_indices",
+    "fields",
+    "groups",
+    "completion_fields",
+    "fielddata_fields",
+    "include_segment_file_sizes",
+    "include_unloaded_segments",
 ];
 
 pub(super) fn routes(table: &mut Table) {
     let none = BodyRule::None;
-    table.on("PUT", &["/{index}"], &["timeout", "master_timeout", "wait_for_active_shards"], BodyRule::Optional, create);
+    table.on(
+        "PUT",
+        &["/{index}"],
+        &["timeout", "master_timeout", "wait_for_active_shards"],
+        BodyRule::Optional,
+        create,
+    );
     table.on("GET,HEAD", &["/{index}"], SHOW, none, show);
     table.on("DELETE", &["/{index}"], CHANGE, none, delete);
     table.on("GET", &["/_mapping", "/{index}/_mapping"], SHOW, none, get_mapping);
@@ -47,10 +86,21 @@ pub(super) fn routes(table: &mut Table) {
     table.on("POST,GET", refresh, MAINTAIN, none, refresh_indices);
     // Writes are durable when acknowledged and merges run by themselves: there is nothing to do but to check the names.
     let upkeep = &[
-        "/_flush", "/{index}/_flush", "/_forcemerge", "/{index}/_forcemerge", "/_cache/clear", "/{index}/_cache/clear",
+        "/_flush",
+        "/{index}/_flush",
+        "/_forcemerge",
+        "/{index}/_forcemerge",
+        "/_cache/clear",
+        "/{index}/_cache/clear",
     ];
     table.on("POST,GET", upkeep, MAINTAIN, none, nothing_to_do);
-    table.on("GET", &["/_stats", "/{index}/_stats", "/_stats/{metric}", "/{index}/_stats/{metric}"], STATS, none, stats);
+    table.on(
+        "GET",
+        &["/_stats", "/{index}/_stats", "/_stats/{metric}", "/{index}/_stats/{metric}"],
+        STATS,
+        none,
+        stats,
+    );
     table.on("GET", &["/_resolve/index/{name}"], &super::INDICES, none, resolve_index);
 }
 
@@ -96,7 +146,8 @@ fn shown_settings(info: &IndexInfo, call: &Call) -> Result<Value> {
     if !call.params.flag_or("flat_settings", false)? {
         return Ok(json!({"index": info.settings}));
     }
-    let flat = flat_settings(&info.settings).into_iter().map(|(name, value)| (format!("index.{name}"), value));
+    let flat =
+        flat_settings(&info.settings).into_iter().map(|(name, value)| (format!("index.{name}"), value));
     Ok(Value::Object(flat.collect()))
 }
 
@@ -175,7 +226,8 @@ async fn get_settings(node: Arc<Node>, call: Call) -> Result<Reply> {
 }
 
 fn chosen_settings(info: &IndexInfo, patterns: &str, flat: bool) -> Value {
-    let wanted = |name: &str| patterns.split(',').any(|pattern| pattern == "_all" || wildcard_matches(pattern, name));
+    let wanted =
+        |name: &str| patterns.split(',').any(|pattern| pattern == "_all" || wildcard_matches(pattern, name));
     let chosen: Map<String, Value> = flat_settings(&info.settings)
         .into_iter()
         .map(|(name, value)| (format!("index.{name}"), value))
@@ -200,7 +252,8 @@ async fn put_settings(node: Arc<Node>, call: Call) -> Result<Reply> {
         for name in &names {
             if keep && let Some(info) = store.index(name) {
                 let present = flat_settings(&info.settings);
-                let new = flat_settings(&settings).into_iter().filter(|(name, _)| !present.contains_key(name));
+                let new =
+                    flat_settings(&settings).into_iter().filter(|(name, _)| !present.contains_key(name));
                 settings = Value::Object(new.collect());
             }
             store.put_settings(name, &settings)?;

@@ -62,8 +62,20 @@ async fn trial(_node: Arc<Node>, _call: Call) -> Result<Reply> {
 async fn xpack(node: Arc<Node>, _call: Call) -> Result<Reply> {
     let feature = |enabled: bool| json!({"available": enabled, "enabled": enabled});
     let absent: Vec<&str> = vec![
-        "ccr", "eql", "esql", "graph", "ilm", "logstash", "ml", "monitoring", "rollup", "searchable_snapshots", "slm", "sql",
-        "transform", "watcher",
+        "ccr",
+        "eql",
+        "esql",
+        "graph",
+        "ilm",
+        "logstash",
+        "ml",
+        "monitoring",
+        "rollup",
+        "searchable_snapshots",
+        "slm",
+        "sql",
+        "transform",
+        "watcher",
     ];
     let mut features: serde_json::Map<String, Value> =
         absent.into_iter().map(|name| (name.to_owned(), feature(false))).collect();

@@ -9,29 +9,48 @@ use crate::http::{ApiError, BodyRule, Call, Reply, Result};
 use crate::node::Node;
 use crate::templates::{Kind, shown_settings};
 
-const PARAMS: &[&str] = &["create", "cause", "master_timeout", "timeout", "local", "flat_settings", "include_defaults"];
+const PARAMS: &[&str] =
+    &["create", "cause", "master_timeout", "timeout", "local", "flat_settings", "include_defaults"];
 
 pub(super) fn routes(table: &mut Table) {
     let none = BodyRule::None;
-    table.on("PUT,POST", &["/_index_template/{name}"], PARAMS, BodyRule::Required, |node, call| put(node, call, Kind::Index));
-    table.on("GET", &["/_index_template", "/_index_template/{name}"], PARAMS, none, |node, call| get(node, call, Kind::Index));
+    table.on("PUT,POST", &["/_index_template/{name}"], PARAMS, BodyRule::Required, |node, call| {
+        put(node, call, Kind::Index)
+    });
+    table.on("GET", &["/_index_template", "/_index_template/{name}"], PARAMS, none, |node, call| {
+        get(node, call, Kind::Index)
+    });
     table.on("HEAD", &["/_index_template/{name}"], PARAMS, none, |node, call| get(node, call, Kind::Index));
-    table.on("DELETE", &["/_index_template/{name}"], PARAMS, none, |node, call| delete(node, call, Kind::Index));
+    table.on("DELETE", &["/_index_template/{name}"], PARAMS, none, |node, call| {
+        delete(node, call, Kind::Index)
+    });
     table.on("PUT,POST", &["/_component_template/{name}"], PARAMS, BodyRule::Required, |node, call| {
         put(node, call, Kind::Component)
     });
     table.on("GET", &["/_component_template", "/_component_template/{name}"], PARAMS, none, |node, call| {
         get(node, call, Kind::Component)
     });
-    table.on("HEAD", &["/_component_template/{name}"], PARAMS, none, |node, call| get(node, call, Kind::Component));
-    table.on("DELETE", &["/_component_template/{name}"], PARAMS, none, |node, call| delete(node, call, Kind::Component));
+    table.on("HEAD", &["/_component_template/{name}"], PARAMS, none, |node, call| {
+        get(node, call, Kind::Component)
+    });
+    table.on("DELETE", &["/_component_template/{name}"], PARAMS, none, |node, call| {
+        delete(node, call, Kind::Component)
+    });
 }
 
 fn keys(kind: Kind) -> &'static [&'static str] {
     match kind {
         Kind::Index => &[
-            "index_patterns", "template", "composed_of", "priority", "version", "_meta", "allow_auto_create", "data_stream",
-            "deprecated", "ignore_missing_component_templates",
+            "index_patterns",
+            "template",
+            "composed_of",
+            "priority",
+            "version",
+            "_meta",
+            "allow_auto_create",
+            "data_stream",
+            "deprecated",
+            "ignore_missing_component_templates",
         ],
         Kind::Component => &["template", "version", "_meta", "allow_auto_create", "deprecated"],
     }
@@ -41,7 +60,11 @@ async fn put(node: Arc<Node>, call: Call, kind: Kind) -> Result<Reply> {
     let mut body = call.object()?;
     let parser = if kind == Kind::Index { "index_template" } else { "component_template" };
     if let Some(key) = body.keys().find(|key| !keys(kind).contains(&key.as_str())) {
-        return Err(ApiError::new(400, "x_content_parse_exception", format!("[1:2] [{parser}] unknown field [{key}]")));
+        return Err(ApiError::new(
+            400,
+            "x_content_parse_exception",
+            format!("[1:2] [{parser}] unknown field [{key}]"),
+        ));
     }
     let required = if kind == Kind::Index { "index_patterns" } else { "template" };
     if !body.contains_key(required) {
@@ -95,8 +118,10 @@ async fn get(node: Arc<Node>, call: Call, kind: Kind) -> Result<Reply> {
     if found.is_empty() && !pattern.contains('*') {
         return Err(ApiError::not_found(format!("{what} matching [{pattern}] not found")));
     }
-    let entries: Vec<Value> =
-        found.into_iter().map(|(name, template)| json!({"name": name, member: shown(template, kind)})).collect();
+    let entries: Vec<Value> = found
+        .into_iter()
+        .map(|(name, template)| json!({"name": name, member: shown(template, kind)}))
+        .collect();
     Ok(Reply::ok(json!({list: entries})))
 }
 
@@ -109,7 +134,9 @@ async fn delete(node: Arc<Node>, call: Call, kind: Kind) -> Result<Reply> {
         return Ok(Reply::ok(json!({"acknowledged": true})));
     }
     Err(match kind {
-        Kind::Index => ApiError::new(404, "index_template_missing_exception", format!("index_template [{name}] missing")),
+        Kind::Index => {
+            ApiError::new(404, "index_template_missing_exception", format!("index_template [{name}] missing"))
+        }
         Kind::Component => ApiError::not_found(name),
     })
 }

@@ -81,7 +81,9 @@ impl Encoding {
         match headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim()) {
             None | Some("" | "identity") => Ok(Self::Identity),
             Some("gzip" | "x-gzip") => Ok(Self::Gzip),
-            Some(other) => Err(ApiError::text(415, format!("Content-Encoding [{other}] is not supported, use [gzip]"))),
+            Some(other) => {
+                Err(ApiError::text(415, format!("Content-Encoding [{other}] is not supported, use [gzip]")))
+            }
         }
     }
 }
@@ -107,8 +109,11 @@ async fn collect(mut body: Body, announced: Option<usize>, limits: &BodyLimits) 
     let mut length = 0;
     loop {
         let frame = tokio::time::timeout(limits.pause, body.frame()).await.map_err(|_| {
-            ApiError::text(408, format!("no part of the request body arrived for {} s", limits.pause.as_secs()))
-                .header(http::header::CONNECTION, HeaderValue::from_static("close"))
+            ApiError::text(
+                408,
+                format!("no part of the request body arrived for {} s", limits.pause.as_secs()),
+            )
+            .header(http::header::CONNECTION, HeaderValue::from_static("close"))
         })?;
         let Some(frame) = frame else { break };
         let Ok(data) = frame.map_err(|error| cut_off(&error))?.into_data() else { continue };

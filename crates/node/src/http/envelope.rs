@@ -198,8 +198,12 @@ pub(crate) fn malformed_json(error: &serde_json::Error) -> ApiError {
     let (line, col) = (error.line(), error.column());
     if error.is_eof() {
         let inner = format!("Unexpected end-of-input\n at line: {line}, column: {col}");
-        return ApiError::new(400, "x_content_e_o_f_exception", format!("[{line}:{col}] Unexpected end of file"))
-            .because("json_e_o_f_exception", inner);
+        return ApiError::new(
+            400,
+            "x_content_e_o_f_exception",
+            format!("[{line}:{col}] Unexpected end of file"),
+        )
+        .because("json_e_o_f_exception", inner);
     }
     let text = error.to_string();
     let message = text.split(" at line ").next().unwrap_or(&text);

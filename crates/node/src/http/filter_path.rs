@@ -132,7 +132,11 @@ fn exclude(value: Value, paths: &[&[String]]) -> Option<Value> {
                     if next.iter().any(|path| path.is_empty()) {
                         return None;
                     }
-                    if next.is_empty() { Some((name, inner)) } else { exclude(inner, &next).map(|inner| (name, inner)) }
+                    if next.is_empty() {
+                        Some((name, inner))
+                    } else {
+                        exclude(inner, &next).map(|inner| (name, inner))
+                    }
                 })
                 .collect();
             (!kept.is_empty()).then_some(Value::Object(kept))
@@ -183,7 +187,13 @@ mod tests {
 
     #[test]
     fn stars_match_any_characters() {
-        let table = [("*", "abc", true), ("a*c", "abc", true), ("a*", "b", false), ("*b*", "abc", true), ("abc", "ab", false)];
+        let table = [
+            ("*", "abc", true),
+            ("a*c", "abc", true),
+            ("a*", "b", false),
+            ("*b*", "abc", true),
+            ("abc", "ab", false),
+        ];
         for (pattern, name, wanted) in table {
             assert_eq!(matches(pattern, name), wanted, "{pattern} {name}");
         }

@@ -43,8 +43,12 @@ struct Media {
 }
 
 fn invalid(headers: &str, cause_type: &str, cause: String) -> ApiError {
-    ApiError::new(400, "media_type_header_exception", format!("Invalid media-type value on headers [{headers}]"))
-        .because(cause_type, cause)
+    ApiError::new(
+        400,
+        "media_type_header_exception",
+        format!("Invalid media-type value on headers [{headers}]"),
+    )
+    .because(cause_type, cause)
 }
 
 fn parse(text: &str, header: &str) -> Result<Media> {
@@ -76,7 +80,8 @@ fn header<'h>(headers: &'h HeaderMap, name: &http::HeaderName) -> Option<&'h str
 fn check_version(media: &Media, name: &str, raw: &str) -> Result<()> {
     match media.version {
         Some(version) if !VERSIONS.contains(&version) => {
-            let text = format!("{name} version must be either version 9 or 8, but found {version}. {name}={raw}");
+            let text =
+                format!("{name} version must be either version 9 or 8, but found {version}. {name}={raw}");
             Err(invalid("Accept, Content-Type", "status_exception", text))
         }
         _ => Ok(()),
@@ -87,7 +92,8 @@ fn check_version(media: &Media, name: &str, raw: &str) -> Result<()> {
 pub(crate) fn negotiate(headers: &HeaderMap, has_body: bool) -> Result<Wish> {
     let accept_text = header(headers, &ACCEPT);
     // Several types in one header are too many to choose from: Elasticsearch then answers in its default form.
-    let accept = accept_text.filter(|text| !text.contains(',')).map(|text| parse(text, "Accept")).transpose()?;
+    let accept =
+        accept_text.filter(|text| !text.contains(',')).map(|text| parse(text, "Accept")).transpose()?;
     if let (Some(accept), Some(raw)) = (&accept, accept_text) {
         check_version(accept, "Accept", raw)?;
     }
@@ -168,7 +174,11 @@ mod tests {
     #[test]
     fn bodies_need_a_type_that_is_json() {
         for (content, status) in [("", 406), ("text/plain", 406), ("application/cbor", 406), ("foo", 400)] {
-            assert_eq!(negotiate(&headers("", content), true).unwrap_err().status().as_u16(), status, "{content}");
+            assert_eq!(
+                negotiate(&headers("", content), true).unwrap_err().status().as_u16(),
+                status,
+                "{content}"
+            );
             assert!(negotiate(&headers("", content), false).is_ok(), "no body, no matter");
         }
         for content in ["application/json", "application/json; charset=UTF-8", "application/x-ndjson"] {
@@ -179,7 +189,10 @@ mod tests {
     #[test]
     fn versions_must_be_known_and_agree() {
         let v = |n: u32| format!("application/vnd.elasticsearch+json; compatible-with={n}");
-        assert!(negotiate(&headers(&v(9), "application/vnd.elasticsearch+x-ndjson; compatible-with=9"), true).is_ok());
+        assert!(
+            negotiate(&headers(&v(9), "application/vnd.elasticsearch+x-ndjson; compatible-with=9"), true)
+                .is_ok()
+        );
         assert!(negotiate(&headers(&v(7), ""), false).is_err());
         assert!(negotiate(&headers(&v(10), ""), false).is_err());
         assert!(negotiate(&headers(&v(9), &v(8)), true).is_err());

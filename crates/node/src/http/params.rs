@@ -17,12 +17,16 @@ pub(crate) fn decode(text: &str, plus_is_space: bool) -> Result<String> {
     let bytes = text.as_bytes();
     for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%') {
         if !bytes.get(at + 1..at + 3).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) {
-            return Err(ApiError::illegal(format!("invalid hex byte or partial escape sequence in [{text}]")));
+            return Err(ApiError::illegal(format!(
+                "invalid hex byte or partial escape sequence in [{text}]"
+            )));
         }
     }
     let spaced = if plus_is_space { text.replace('+', " ") } else { text.to_owned() };
     let decoded = percent_decode_str(&spaced).decode_utf8();
-    decoded.map(std::borrow::Cow::into_owned).map_err(|_| ApiError::illegal(format!("[{text}] is not valid UTF-8")))
+    decoded
+        .map(std::borrow::Cow::into_owned)
+        .map_err(|_| ApiError::illegal(format!("[{text}] is not valid UTF-8")))
 }
 
 impl Params {
@@ -85,7 +89,8 @@ impl Params {
         let Some(text) = self.get(name) else { return Ok(None) };
         text.parse().map(Some).map_err(|_| {
             let reason = format!("Failed to parse {kind} parameter [{name}] with value [{text}]");
-            ApiError::illegal(reason).because("number_format_exception", format!("For input string: \"{text}\""))
+            ApiError::illegal(reason)
+                .because("number_format_exception", format!("For input string: \"{text}\""))
         })
     }
 
@@ -112,7 +117,8 @@ impl Params {
         unknown.dedup();
         let described: Vec<String> = unknown.iter().map(|name| describe_unknown(name, allowed)).collect();
         let plural = if unknown.len() > 1 { "s" } else { "" };
-        let reason = format!("request [{path}] contains unrecognized parameter{plural}: {}", described.join(", "));
+        let reason =
+            format!("request [{path}] contains unrecognized parameter{plural}: {}", described.join(", "));
         Err(ApiError::illegal(reason))
     }
 }
@@ -237,7 +243,9 @@ mod tests {
 
     #[test]
     fn time_values_need_a_unit() {
-        for (text, wanted) in [("5m", 300_000), ("1s", 1_000), ("250ms", 250), ("2h", 7_200_000), ("1d", 86_400_000)] {
+        for (text, wanted) in
+            [("5m", 300_000), ("1s", 1_000), ("250ms", 250), ("2h", 7_200_000), ("1d", 86_400_000)]
+        {
             assert_eq!(parse_time_ms(text, "t").unwrap(), wanted);
         }
         for text in ["", "5", "m", "5 m", "5w", "-1s"] {

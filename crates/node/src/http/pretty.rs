@@ -119,7 +119,8 @@ fn block(value: &Value, depth: usize, out: &mut String) {
     match value {
         Value::Object(object) => {
             for (name, inner) in object {
-                let plain = name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)) && !name.is_empty();
+                let plain =
+                    name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)) && !name.is_empty();
                 let key = if plain { name.clone() } else { Value::from(name.as_str()).to_string() };
                 let deeper = if inner.is_array() { depth } else { depth + 1 };
                 entry(format!("{key}:"), inner, deeper);

@@ -86,7 +86,9 @@ impl Style {
         let wish = match params.get("format") {
             Some("json") => Wish::Json(None),
             Some("yaml") => Wish::Yaml,
-            Some("cbor" | "smile") => return Err(ApiError::not_served("a binary answer format (cbor, smile)")),
+            Some("cbor" | "smile") => {
+                return Err(ApiError::not_served("a binary answer format (cbor, smile)"));
+            }
             _ => wish,
         };
         Ok(Self { pretty, filter, wish })

@@ -104,8 +104,10 @@ fn walk<'r>(node: &'r Node, segments: &[&str], values: &mut Vec<String>, found: 
 }
 
 fn no_handler(method: &Method, path: &str, candidates: &[Candidate<'_>]) -> ApiError {
-    let served: Vec<&Method> = candidates.iter().flat_map(|found| found.node.endpoints.iter().map(|(m, _)| m)).collect();
-    let allowed: Vec<&str> = ORDER.iter().filter(|method| served.contains(method)).map(Method::as_str).collect();
+    let served: Vec<&Method> =
+        candidates.iter().flat_map(|found| found.node.endpoints.iter().map(|(m, _)| m)).collect();
+    let allowed: Vec<&str> =
+        ORDER.iter().filter(|method| served.contains(method)).map(Method::as_str).collect();
     if allowed.is_empty() {
         return ApiError::bare_text(400, format!("no handler found for uri [{path}] and method [{method}]"));
     }

@@ -47,8 +47,10 @@ impl Vault {
         rand::rng().fill_bytes(&mut nonce);
         // The id is part of what is authenticated: one secret cannot be passed off as another.
         let payload = Payload { msg: value.as_bytes(), aad: id.as_bytes() };
-        let sealed =
-            self.0.encrypt(&XNonce::from(nonce), payload).map_err(|_| ApiError::internal("a secret cannot be encrypted"))?;
+        let sealed = self
+            .0
+            .encrypt(&XNonce::from(nonce), payload)
+            .map_err(|_| ApiError::internal("a secret cannot be encrypted"))?;
         let created = store.meta_get(SPACE, id)?.is_none();
         let mut bytes = nonce.to_vec();
         bytes.extend_from_slice(&sealed);
@@ -60,7 +62,9 @@ impl Vault {
     pub(crate) fn get(&self, store: &Store, id: &str) -> Result<Option<String>> {
         let Some(bytes) = store.meta_get(SPACE, id)? else { return Ok(None) };
         let unreadable = || {
-            ApiError::internal(format!("the secret [{id}] cannot be decrypted: the key file is not the one it was stored with"))
+            ApiError::internal(format!(
+                "the secret [{id}] cannot be decrypted: the key file is not the one it was stored with"
+            ))
         };
         let (nonce, sealed) = bytes.split_at_checked(NONCE_BYTES).ok_or_else(unreadable)?;
         let nonce: [u8; NONCE_BYTES] = nonce.try_into().map_err(|_| unreadable())?;
@@ -94,7 +98,8 @@ fn make_key(data_dir: &Path, path: &Path) -> Result<[u8; KEY_BYTES], String> {
     rand::rng().fill_bytes(&mut key);
     // Written under another name first: a crash leaves no half a key.
     let draft = path.with_extension("key.new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft).map_err(text)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft).map_err(text)?;
     file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(text)?;
     file.write_all(&key).and_then(|()| file.sync_all()).map_err(text)?;
     std::fs::rename(&draft, path).map_err(text)?;

@@ -178,8 +178,11 @@ impl Kit {
     /// `count` documents with the ids and numbers `n` from 0, visible to search.
     pub async fn put_all(&self, name: &str, count: usize) {
         let ids: Vec<String> = (0..count).map(|n| n.to_string()).collect();
-        let docs: Vec<(&str, Value)> =
-            ids.iter().enumerate().map(|(n, id)| (id.as_str(), json!({"n": n, "t": format!("doc {n}")}))).collect();
+        let docs: Vec<(&str, Value)> = ids
+            .iter()
+            .enumerate()
+            .map(|(n, id)| (id.as_str(), json!({"n": n, "t": format!("doc {n}")})))
+            .collect();
         self.index(name, json!({}), &docs).await;
     }
 }
