@@ -11,10 +11,15 @@ use std::time::Duration;
 use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::json;
 use support::{LONG, World, client, differences, stop};
-use tributary_client::{Client, ClientOptions, RetryPolicy};
+use tributary_client::{Client, ClientOptions, JobFilter, RetryPolicy};
+use tributary_protocol::SyncStatus;
 
-const FILES: usize = 400;
+const FILES: usize = 1500;
+/// Files that change between two kills, so that every sync has something to write.
+const CHANGES: usize = 400;
 const KILLS: usize = 20;
+/// Kills that must have hit a running sync for the test to say anything.
+const LEAST_HITS: usize = 10;
 
 fn name(file: usize) -> String {
     format!("{}/file-{file}.txt", file % 7)
@@ -40,6 +45,13 @@ async fn write_until_gone(url: String, round: usize, acknowledged: Arc<Mutex<BTr
     }
 }
 
+/// Whether a sync runs at this moment.
+async fn syncing(url: &str) -> bool {
+    let client = Client::new(ClientOptions::new([url]).retry(RetryPolicy::NEVER)).unwrap();
+    let filter = JobFilter { statuses: vec![SyncStatus::InProgress], ..JobFilter::default() };
+    client.jobs(&filter).await.is_ok_and(|jobs| !jobs.is_empty())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_kills_lose_nothing() {
     let mut rng = StdRng::seed_from_u64(20_261_125);
@@ -48,27 +60,32 @@ async fn twenty_kills_lose_nothing() {
         world.write(&name(file), &text(&mut rng, file));
     }
     let acknowledged = Arc::new(Mutex::new(BTreeSet::new()));
+    let mut hits = 0;
     for round in 0..KILLS {
         let mut running = world.quickstart();
         let url = running.url();
-        let writing = write_until_gone(url, round, Arc::clone(&acknowledged));
-        let pause = Duration::from_millis(rng.random_range(20..1500));
+        let writing = write_until_gone(url.clone(), round, Arc::clone(&acknowledged));
+        let pause = Duration::from_millis(rng.random_range(0..400));
         let killing = async {
+            support::eventually("a sync runs", async || syncing(&url).await).await;
             tokio::time::sleep(pause).await;
+            hits += usize::from(syncing(&url).await);
             running.kill();
         };
         tokio::join!(writing, killing);
         drop(running);
         // The folder moves on while nobody looks.
-        for _ in 0..10 {
+        for _ in 0..CHANGES {
             let file = rng.random_range(0..FILES);
-            if rng.random_bool(0.2) && world.files().join(name(file)).exists() {
+            if rng.random_bool(0.1) && world.files().join(name(file)).exists() {
                 world.remove(&name(file));
             } else {
                 world.write(&name(file), &text(&mut rng, file));
             }
         }
     }
+
+    assert!(hits >= LEAST_HITS, "only {hits} of {KILLS} kills hit a running sync");
 
     let mut running = world.quickstart();
     let url = running.url();
