@@ -38,7 +38,7 @@ pub(crate) fn check(guard: &DeleteGuard, leftovers: Leftovers) -> Result<(), Syn
         )
     };
     Err(SyncError::new(SyncErrorKind::DeleteGuard, format!("{what}; nothing was deleted")).hint(
-        "check the source; if these documents really are gone, allow this once (allow_once) and sync again",
+        "check the source; if these documents really are gone, sync once with deletions allowed (tributary sync --allow-deletes)",
     ))
 }
 
@@ -82,7 +82,7 @@ mod tests {
         let error = check(&DeleteGuard::default(), leftovers).unwrap_err();
         assert_eq!(error.kind, SyncErrorKind::DeleteGuard);
         let text = error.report();
-        for part in ["300 of 1000", "30 %", "20 %", "nothing was deleted", "allow_once"] {
+        for part in ["300 of 1000", "30 %", "20 %", "nothing was deleted", "--allow-deletes"] {
             assert!(text.contains(part), "{part} in {text}");
         }
     }

@@ -11,6 +11,7 @@ const BLOCKS: [&str; 19] = [
 /// The text between the tags; entities are resolved, blocks stand on lines of their own.
 pub(super) fn text_of(markup: &str) -> String {
     let (mut out, mut rest) = (String::with_capacity(markup.len() / 2), markup);
+    let mut trusts_quotes = true;
     while let Some(start) = rest.find('<') {
         push_text(&mut out, &rest[..start]);
         rest = &rest[start..];
@@ -30,7 +31,7 @@ pub(super) fn text_of(markup: &str) -> String {
             rest = &rest[1..];
             continue;
         }
-        let end = tag_end(rest);
+        let end = tag_end(rest, &mut trusts_quotes);
         let opens = !rest.starts_with("</");
         rest = rest.get(end..).unwrap_or("");
         if BLOCKS.contains(&name.as_str()) && !out.ends_with('\n') && !out.is_empty() {
@@ -56,14 +57,15 @@ pub(super) fn title(markup: &str) -> Option<String> {
 }
 
 fn tag_name(tag: &str) -> String {
-    let inside = tag.trim_start_matches(['<', '/']);
+    let inside = tag.strip_prefix('<').unwrap_or(tag);
+    let inside = inside.strip_prefix('/').unwrap_or(inside);
     inside.chars().take_while(|c| c.is_ascii_alphanumeric()).collect::<String>().to_ascii_lowercase()
 }
 
 /// Where a tag ends; a `>` in a quoted attribute does not end it.
-fn tag_end(tag: &str) -> usize {
+fn tag_end(tag: &str, trusts_quotes: &mut bool) -> usize {
     let mut quote = None;
-    for (at, c) in tag.char_indices() {
+    for (at, c) in tag.char_indices().take_while(|_| *trusts_quotes) {
         match (quote, c) {
             (None, '>') => return at + 1,
             (None, '"' | '\'') if at > 0 => quote = Some(c),
@@ -71,7 +73,9 @@ fn tag_end(tag: &str) -> usize {
             _ => {}
         }
     }
-    // A quote that is never closed: end at the first bracket after all.
+    // A quote that is never closed: end at the first bracket after all. From here on quotes mean nothing, so that
+    // the rest is not looked through again for every tag.
+    *trusts_quotes = false;
     tag.find('>').map_or(tag.len(), |end| end + 1)
 }
 
@@ -163,6 +167,11 @@ mod tests {
             ("<p", ""),
         ] {
             assert_eq!(text_of(markup), expected, "{markup}");
+        }
+        let hostile = [r#"<a ">""#.repeat(100_000), "<".repeat(600_000), "<a".repeat(300_000)];
+        for markup in hostile {
+            // Would take minutes if every tag were looked for up to the end.
+            text_of(&format!("{markup}\""));
         }
         assert_eq!(title("<TITLE lang=x> A &amp; B </TITLE>").as_deref(), Some("A & B"));
     }

@@ -104,7 +104,9 @@ pub(super) fn guarded<T: Send + 'static>(
             drop(worker);
             answer
         }
-        Err(RecvTimeoutError::Disconnected) => Err("its structure is broken: the reader failed on it".to_owned()),
+        Err(RecvTimeoutError::Disconnected) => {
+            Err("its structure is broken: the reader failed on it".to_owned())
+        }
         Err(RecvTimeoutError::Timeout) => {
             OVERDUE.fetch_add(1, Ordering::AcqRel);
             // There is room for one; a closed channel means that the thread ended just now.
@@ -130,8 +132,10 @@ mod tests {
             Ok(())
         });
         assert!(slow.unwrap_err().contains("longer than 0.02 s"));
-        let patient = guarded(limits, |budget| loop {
-            budget.in_time()?;
+        let patient = guarded(limits, |budget| {
+            loop {
+                budget.in_time()?;
+            }
         });
         assert!(matches!(patient as Result<(), String>, Err(why) if why.contains("longer")));
         assert_eq!(guarded(limits, |_| Ok(1)).unwrap(), 1);

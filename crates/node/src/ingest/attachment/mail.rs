@@ -14,11 +14,15 @@ pub(super) fn read(bytes: &[u8], budget: &mut Budget, depth: usize) -> Result<Ex
         Some(rest) => rest.iter().position(|byte| *byte == b'\n').map_or(rest, |end| &rest[end + 1..]),
         None => bytes,
     };
-    let message = MessageParser::default()
-        .parse(bytes)
-        .ok_or("message/rfc822: it has no headers that can be read")?;
+    let bytes = flattened(bytes);
+    let message =
+        MessageParser::default().parse(&bytes).ok_or("message/rfc822: it has no headers that can be read")?;
+    extracted(&message, budget, depth)
+}
+
+fn extracted(message: &Message<'_>, budget: &mut Budget, depth: usize) -> Result<Extracted, String> {
     let mut content = String::new();
-    body(&message, &mut content, budget, depth)?;
+    body(message, &mut content, budget, depth)?;
     Ok(Extracted {
         content: content.trim().to_owned(),
         content_type: "message/rfc822",
@@ -32,6 +36,41 @@ pub(super) fn read(bytes: &[u8], budget: &mut Budget, depth: usize) -> Result<Ex
         date: message.date().filter(|date| date.is_valid()).map(mail_parser::DateTime::to_rfc3339),
         ..Extracted::default()
     })
+}
+
+/// The mail with the types of mails in it renamed, so that the library hands them over as files. It would call itself
+/// for each level of them, until the stack ends; here they are counted like other files in files.
+fn flattened(bytes: &[u8]) -> Vec<u8> {
+    let mut out = bytes.to_vec();
+    let mut in_type = false;
+    for line in out.split_mut(|byte| *byte == b'\n') {
+        if !matches!(line.first(), Some(b' ' | b'\t')) || !in_type {
+            let name = line.iter().filter(|byte| !byte.is_ascii_whitespace()).map(u8::to_ascii_lowercase);
+            let name: Vec<u8> = name.skip_while(|byte| *byte == b':').take(13).collect();
+            in_type = name == b"content-type:";
+        }
+        if in_type {
+            // Boundaries and names keep their words; in a comment, anything may stand before the type.
+            let comment = line.iter().any(|byte| matches!(byte, b'(' | b')'));
+            let attributes = line.iter().position(|byte| matches!(byte, b';' | b'='));
+            let end = attributes.filter(|_| !comment).unwrap_or(line.len());
+            let line = &mut line[..end];
+            for (inner, other) in [(b"rfc822", b"x-mail"), (b"global", b"x-mail"), (b"digest", b"x-many")] {
+                rename(line, inner, other);
+            }
+        }
+    }
+    out
+}
+
+fn rename(line: &mut [u8], from: &[u8], to: &[u8]) {
+    let mut at = 0;
+    while let Some(found) = line.get_mut(at..at + from.len()) {
+        if found.eq_ignore_ascii_case(from) {
+            found.copy_from_slice(to);
+        }
+        at += 1;
+    }
 }
 
 fn body(message: &Message<'_>, out: &mut String, budget: &mut Budget, depth: usize) -> Result<(), String> {

@@ -1,29 +1,30 @@
 //! `attachment`: the text in a file's bytes.
 
+mod detect;
+mod limits;
+mod mail;
+mod office;
+mod open;
+mod pdf;
+mod rtf;
+#[cfg(test)]
+mod tests;
+mod text;
+mod xml;
+mod zipped;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
+use self::detect::{Kind, detect};
+use self::limits::{Budget, Limits, guarded};
 use super::doc::{IngestDoc, missing};
-use super::markup;
 use super::processor::{Options, property};
 use crate::http::{ApiError, Result};
 
 /// Characters of content that are kept unless told otherwise; -1 has no limit.
 const INDEXED_CHARS: i64 = 100_000;
-/// What files begin with whose text this node cannot read.
-const UNREADABLE: [(&[u8], &str); 9] = [
-    (b"%PDF", "application/pdf"),
-    (b"PK\x03\x04", "application/zip"),
-    (b"\xD0\xCF\x11\xE0", "application/x-tika-msoffice"),
-    (b"{\\rtf", "application/rtf"),
-    (b"\x89PNG", "image/png"),
-    (b"\xFF\xD8\xFF", "image/jpeg"),
-    (b"GIF8", "image/gif"),
-    (b"\x1F\x8B", "application/gzip"),
-    (b"\x7FELF", "application/x-executable"),
-];
-
 #[derive(Debug)]
 pub(super) struct Attachment {
     field: String,
@@ -73,7 +74,7 @@ impl Attachment {
             .decode(encoded.as_bytes())
             .map_err(|_| ApiError::illegal(format!("field [{}] is not base64", self.field)))?;
         let limit = self.limit(doc);
-        let extracted = extract(&bytes).map_err(|why| {
+        let extracted = extract(bytes, Limits::default()).map_err(|why| {
             ApiError::parse(format!("Error parsing document in field [{}]: {why}", self.field))
         })?;
         doc.set(&self.target, Value::Object(self.shown(extracted, limit)))?;
@@ -103,8 +104,17 @@ impl Attachment {
             content.truncate(end);
         }
         let mut out = Map::new();
-        if let Some(title) = extracted.title.filter(|_| wanted("title")) {
-            out.insert("title".into(), title.into());
+        let about = [
+            ("title", extracted.title),
+            ("author", extracted.author),
+            ("keywords", extracted.keywords),
+            ("date", extracted.date),
+            ("language", extracted.language),
+        ];
+        for (name, value) in about {
+            if let Some(value) = value.filter(|_| wanted(name)) {
+                out.insert(name.into(), value.into());
+            }
         }
         if wanted("content_type") {
             out.insert("content_type".into(), extracted.content_type.into());
@@ -119,66 +129,41 @@ impl Attachment {
     }
 }
 
+/// What was found in a file.
+#[derive(Debug, Default)]
 struct Extracted {
     content: String,
     content_type: &'static str,
     title: Option<String>,
+    author: Option<String>,
+    keywords: Option<String>,
+    date: Option<String>,
+    language: Option<String>,
 }
 
-/// The text in a file; the error says what kind of file it is.
-fn extract(bytes: &[u8]) -> Result<Extracted, String> {
-    if let Some((_, kind)) = UNREADABLE.iter().find(|(start, _)| bytes.starts_with(start)) {
-        return Err(format!("this node cannot extract text from {kind}"));
+/// The text in a file; the error says what kind of file it is and what is wrong with it.
+fn extract(bytes: Vec<u8>, limits: Limits) -> Result<Extracted, String> {
+    if bytes.len() > limits.input {
+        return Err(format!("it has {} bytes, more than the {} that are read", bytes.len(), limits.input));
     }
-    let (text, charset) =
-        decode(bytes).ok_or("this node cannot extract text from application/octet-stream")?;
-    let start: String = text.trim_start().chars().take(300).collect::<String>().to_ascii_lowercase();
-    let plain = |content_type| Extracted { content: text.trim().to_owned(), content_type, title: None };
-    Ok(if start.starts_with("<!doctype html") || start.contains("<html") {
-        let content_type =
-            if charset == "UTF-8" { "text/html; charset=UTF-8" } else { "text/html; charset=UTF-16" };
-        Extracted { content: markup::text_of(&text), content_type, title: markup::title(&text) }
-    } else if start.starts_with("<?xml") {
-        Extracted { content: markup::text_of(&text), content_type: "application/xml", title: None }
-    } else if charset == "UTF-8" {
-        plain(if text.is_ascii() { "text/plain; charset=ISO-8859-1" } else { "text/plain; charset=UTF-8" })
-    } else {
-        plain("text/plain; charset=UTF-16")
-    })
+    match detect(&bytes) {
+        Kind::Unreadable(kind) => Err(unreadable(kind)),
+        _ => guarded(limits, move |budget| read_as(&bytes, budget, 0)),
+    }
 }
 
-/// Text in UTF-8, or in UTF-16 with a byte order mark.
-fn decode(bytes: &[u8]) -> Option<(String, &'static str)> {
-    let wide = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
-        let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| read([pair[0], pair[1]])).collect();
-        Some((String::from_utf16_lossy(&units), "UTF-16"))
-    };
-    match bytes {
-        [0xFF, 0xFE, rest @ ..] => return wide(rest, u16::from_le_bytes),
-        [0xFE, 0xFF, rest @ ..] => return wide(rest, u16::from_be_bytes),
-        _ => {}
+/// Reads a file by its kind; `depth` counts the files around it.
+fn read_as(bytes: &[u8], budget: &mut Budget, depth: usize) -> Result<Extracted, String> {
+    match detect(bytes) {
+        Kind::Pdf => pdf::read(bytes, budget),
+        Kind::Zip => zipped::read(bytes, budget),
+        Kind::Rtf => rtf::read(bytes, budget),
+        Kind::Mail => mail::read(bytes, budget, depth),
+        Kind::Text => text::read(bytes),
+        Kind::Unreadable(kind) => Err(unreadable(kind)),
     }
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-    if bytes.contains(&0) {
-        return None;
-    }
-    Some((String::from_utf8(bytes.to_vec()).ok()?, "UTF-8"))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn texts_of_known_kinds_are_extracted_and_others_named() {
-        let html =
-            extract(b"<!DOCTYPE html><html><head><title>T</title></head><body><p>Hi</p></body></html>")
-                .unwrap();
-        assert_eq!((html.content.as_str(), html.title.as_deref()), ("Hi", Some("T")));
-        assert_eq!(extract("  grüße ".as_bytes()).unwrap().content, "grüße");
-        assert_eq!(extract(b"\xFF\xFEh\0i\0").unwrap().content, "hi");
-        assert_eq!(extract(b"<?xml version='1.0'?><a>x</a>").unwrap().content, "x");
-        assert!(extract(b"%PDF-1.7").err().unwrap().contains("application/pdf"));
-        assert!(extract(b"a\0b").is_err() && extract(b"\xC3\x28").is_err());
-    }
+fn unreadable(kind: &str) -> String {
+    format!("this node cannot extract text from {kind}")
 }

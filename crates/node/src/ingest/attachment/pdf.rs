@@ -1,12 +1,16 @@
 //! PDF, page by page.
 
-use lopdf::{Dictionary, Document, Error, LoadOptions, Object, decode_text_string};
+use lopdf::{
+    DecompressError, Dictionary, Document, Error, LoadOptions, Object, ObjectId, decode_text_string,
+};
 
 use super::Extracted;
 use super::limits::Budget;
 
 /// What one page may unpack to; its operations take a multiple of this while it is read.
 const PAGE: usize = 8 << 20;
+/// What the tables of a page's fonts may unpack to together.
+const FONTS: usize = 16 << 20;
 /// What a stream of objects may always unpack to.
 const SMALL_STREAM: usize = 256 << 10;
 
@@ -43,15 +47,17 @@ fn content(document: &Document, budget: &mut Budget) -> Result<String, String> {
         return Err("application/pdf: it has no pages that can be found".to_owned());
     }
     let (mut out, mut problem) = (String::new(), None);
-    for number in pages.keys() {
+    for (number, page) in &pages {
         budget.in_time()?;
+        fonts_fit(document, *page, budget.left())
+            .map_err(|why| format!("application/pdf: page {number}: {why}"))?;
         for chunk in document.extract_text_chunks_with_limit(&[*number], PAGE.min(budget.left())) {
             match chunk {
                 Ok(text) => {
                     budget.spend(text.len())?;
                     out.push_str(&text);
                 }
-                Err(error @ Error::Decompress(lopdf::DecompressError::MemoryLimitExceeded { .. })) => {
+                Err(error @ Error::Decompress(DecompressError::MemoryLimitExceeded { .. })) => {
                     return Err(format!("application/pdf: page {number}: {}", said(&error)));
                 }
                 Err(error) => {
@@ -65,6 +71,27 @@ fn content(document: &Document, budget: &mut Budget) -> Result<String, String> {
         Some(problem) if out.trim().is_empty() => Err(problem),
         _ => Ok(out.trim().to_owned()),
     }
+}
+
+/// Whether the tables of a page's fonts are small enough to be held together, as they are while it is read.
+fn fonts_fit(document: &Document, page: ObjectId, left: usize) -> Result<(), String> {
+    let most = FONTS.min(left);
+    let mut rest = most;
+    for font in document.get_page_fonts(page).into_iter().flatten().map(|(_, font)| font) {
+        let Ok(table) = font.get(b"ToUnicode").and_then(|table| resolved(document, table)?.as_stream())
+        else {
+            continue;
+        };
+        rest = match table.decompressed_content_with_limit(rest) {
+            Ok(table) => rest.saturating_sub(table.len()),
+            Err(Error::Decompress(DecompressError::MemoryLimitExceeded { .. })) => {
+                return Err(format!("its fonts unpack to more than {most} bytes"));
+            }
+            // What cannot be unpacked is not held.
+            Err(_) => rest,
+        };
+    }
+    Ok(())
 }
 
 fn said(error: &Error) -> String {

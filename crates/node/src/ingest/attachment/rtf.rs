@@ -7,8 +7,22 @@ use super::limits::Budget;
 
 /// Groups whose text is not for readers.
 const HIDDEN: [&str; 16] = [
-    "fonttbl", "colortbl", "stylesheet", "pict", "object", "filetbl", "listtable", "listoverridetable",
-    "revtbl", "rsidtbl", "generator", "fldinst", "themedata", "datastore", "latentstyles", "xmlnstbl",
+    "fonttbl",
+    "colortbl",
+    "stylesheet",
+    "pict",
+    "object",
+    "filetbl",
+    "listtable",
+    "listoverridetable",
+    "revtbl",
+    "rsidtbl",
+    "generator",
+    "fldinst",
+    "themedata",
+    "datastore",
+    "latentstyles",
+    "xmlnstbl",
 ];
 
 /// Where the text of a group goes.
@@ -114,7 +128,8 @@ impl Reader<'_> {
         let Some(byte) = self.next() else { return Err("it is truncated in a control word".to_owned()) };
         match byte {
             b'\'' => {
-                let digits = self.bytes.get(self.at..self.at + 2).and_then(|hex| std::str::from_utf8(hex).ok());
+                let digits =
+                    self.bytes.get(self.at..self.at + 2).and_then(|hex| std::str::from_utf8(hex).ok());
                 if let Some(byte) = digits.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
                     self.at += 2;
                     self.byte(byte);
@@ -139,8 +154,7 @@ impl Reader<'_> {
         let rest = &self.bytes[self.at..];
         let letters = rest.iter().take(32).take_while(|byte| byte.is_ascii_alphabetic()).count();
         let sign = usize::from(rest.get(letters) == Some(&b'-'));
-        let digits =
-            rest[letters + sign..].iter().take(10).take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = rest[letters + sign..].iter().take(10).take_while(|byte| byte.is_ascii_digit()).count();
         let end = if digits == 0 { letters } else { letters + sign + digits };
         let number = String::from_utf8_lossy(&rest[letters..end]).parse().ok();
         let word = String::from_utf8_lossy(&rest[..letters]).into_owned();

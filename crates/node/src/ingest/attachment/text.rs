@@ -19,11 +19,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Extracted, String> {
             ..Extracted::default()
         }
     } else if start.starts_with("<?xml") {
-        Extracted {
-            content: markup::text_of(&text),
-            content_type: "application/xml",
-            ..Extracted::default()
-        }
+        Extracted { content: markup::text_of(&text), content_type: "application/xml", ..Extracted::default() }
     } else if charset == "UTF-8" {
         plain(if text.is_ascii() { "text/plain; charset=ISO-8859-1" } else { "text/plain; charset=UTF-8" })
     } else {
