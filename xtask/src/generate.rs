@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::Outcome;
+use crate::{Outcome, connectors};
 
 /// A file, from the workspace's root, and what makes its content.
 type Generated = (&'static str, fn() -> String);
@@ -16,21 +16,34 @@ const FILES: &[Generated] = &[
 
 /// Writes the files that differ, or names them when `check` is set.
 pub(crate) fn run(root: &Path, check: bool) -> Outcome {
-    let stale: Vec<_> = FILES
+    let files = all(root)?;
+    let stale: Vec<_> = files
         .iter()
-        .filter(|(path, make)| fs::read_to_string(root.join(path)).ok() != Some(make()))
+        .filter(|(path, content)| fs::read_to_string(root.join(path)).ok().as_ref() != Some(content))
         .collect();
-    let names = stale.iter().map(|(path, _)| *path).collect::<Vec<_>>().join(", ");
+    let names = stale.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>().join(", ");
     if stale.is_empty() {
-        return Ok(format!("{} generated files are up to date", FILES.len()));
+        return Ok(format!("{} generated files are up to date", files.len()));
     }
     if check {
         return Err(format!("not what the code says: {names}; run `cargo xtask generate`"));
     }
-    for (path, make) in stale {
-        write(&root.join(path), &make()).map_err(|error| format!("{path} cannot be written: {error}"))?;
+    for (path, content) in stale {
+        write(&root.join(path), content).map_err(|error| format!("{path} cannot be written: {error}"))?;
     }
     Ok(format!("written: {names}"))
+}
+
+/// All generated files with what belongs into them.
+fn all(root: &Path) -> Result<Vec<(String, String)>, String> {
+    let mut files: Vec<_> = FILES.iter().map(|(path, make)| ((*path).to_owned(), make())).collect();
+    if root.join("connectors").exists() {
+        let sources = connectors::found(root)?;
+        files.push((connectors::MANIFEST.to_owned(), connectors::manifest(&sources)));
+        files.push((connectors::REGISTRY.to_owned(), connectors::registry(&sources)));
+        files.extend(connectors::pages(root, &sources));
+    }
+    Ok(files)
 }
 
 fn write(path: &Path, content: &str) -> std::io::Result<()> {

@@ -23,7 +23,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("node", &["protocol", "tasks", "store"]),
     // Level 2
     ("engine", &["protocol", "tasks", "sdk"]),
-    ("connector-*", &["sdk"]),
+    // What sources of one family share.
+    ("sql", &["sdk"]),
+    ("connector-*", &["sdk", "sql"]),
     // Level 3
     ("daemon", &["protocol", "tasks", "schedule", "settings", "client", "sdk", "engine"]),
     ("console", &["protocol", "tasks", "client"]),
@@ -31,6 +33,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     // Level 4
     ("cli", &["*"]),
     ("xtask", &["settings", "connectors", "sdk"]),
+    ("benches", &["*"]),
+    // The laws that fuzzing tries.
+    ("laws", &["protocol", "schedule", "tasks", "store", "node"]),
     // For tests only; see `DEV_ONLY`.
     ("testkit", &["protocol", "tasks", "sdk"]),
     ("harness", &["*"]),

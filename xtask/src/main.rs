@@ -1,6 +1,8 @@
-//! Development tasks: `cargo xtask generate [--check]`, `layers`, `new-connector NAME`, `bench`.
+//! Development tasks: `cargo xtask generate [--check]`, `layers`, `new-connector NAME`, `fuzz`, `bench`.
 
 mod bench;
+mod connectors;
+mod fuzz;
 mod generate;
 mod layers;
 mod new_connector;
@@ -33,6 +35,8 @@ enum Task {
         /// Its name, in lower-case words: `my-shop`.
         name: String,
     },
+    /// Look for inputs that break a law, with cargo-fuzz.
+    Fuzz(fuzz::Fuzz),
     /// Measure the program: prints seconds, documents per second and peak memory.
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Task::Generate { check } => generate::run(&root, check),
         Task::Layers => layers::run(&root),
         Task::NewConnector { name } => new_connector::run(&root, &name),
+        Task::Fuzz(options) => fuzz::run(&root, &options),
         Task::Bench(bench) => bench::run(&root, &bench),
     };
     report(&outcome)

@@ -4,12 +4,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::Outcome;
+use crate::{Outcome, connectors};
 
 /// Where the template is, from the workspace's root.
 const TEMPLATE: &str = "xtask/template";
-/// Longest line that rustfmt leaves alone.
-const WIDTH: usize = 110;
 
 /// The forms of a source's name.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,12 +34,16 @@ pub(crate) fn run(root: &Path, name: &str) -> Outcome {
         let target = folder.join(path.strip_prefix(&template).unwrap_or(&path));
         files.push((target, name.fill(&read(&path)?)));
     }
-    for (path, change) in registrations() {
-        let path = root.join(path);
-        let changed = change(&read(&path)?, &name)
-            .ok_or_else(|| format!("{} does not look as expected; nothing was written", path.display()))?;
-        files.push((path, changed));
-    }
+    let manifest = root.join("Cargo.toml");
+    let changed = declared(&read(&manifest)?, &name)
+        .ok_or_else(|| format!("{} does not look as expected; nothing was written", manifest.display()))?;
+    files.push((manifest, changed));
+    let mut sources = connectors::found(root)?;
+    let (folder, kind, service_type) = (name.kebab.clone(), name.camel.clone(), name.snake.clone());
+    sources.push(connectors::Source { folder, kind, service_type });
+    sources.sort();
+    files.push((root.join(connectors::MANIFEST), connectors::manifest(&sources)));
+    files.push((root.join(connectors::REGISTRY), connectors::registry(&sources)));
     for (path, content) in files {
         path.parent().map_or(Ok(()), fs::create_dir_all).map_err(|error| unwritable(&path, &error))?;
         fs::write(&path, content).map_err(|error| unwritable(&path, &error))?;
@@ -78,28 +80,16 @@ impl Name {
             .replace("Sample", &self.camel)
             .replace("sample", &self.snake)
     }
-
-    fn package(&self) -> String {
-        format!("tributary-connector-{}", self.kebab)
-    }
 }
 
-type Change = fn(&str, &Name) -> Option<String>;
-
-/// Files that name all sources, each with its change.
-fn registrations() -> [(&'static str, Change); 3] {
-    [
-        ("Cargo.toml", |text, name| {
-            let line = format!("{} = {{ path = \"connectors/{}\" }}", name.package(), name.kebab);
-            after_last(text, "tributary-connector-", &line)
-        }),
-        ("connectors/all/Cargo.toml", |text, name| {
-            after_last(text, "tributary-connector-", &format!("{}.workspace = true", name.package()))
-        }),
-        ("connectors/all/src/lib.rs", |text, name| {
-            with_source(text, &format!("tributary_connector_{}::{}", name.snake, name.camel))
-        }),
-    ]
+/// The workspace's manifest with the new source in it.
+fn declared(text: &str, name: &Name) -> Option<String> {
+    let package = format!("tributary-connector-{}", name.kebab);
+    after_last(
+        text,
+        "tributary-connector-",
+        &format!("{package} = {{ path = \"connectors/{}\" }}", name.kebab),
+    )
 }
 
 /// Adds a line after the last that begins so.
@@ -108,21 +98,6 @@ fn after_last(text: &str, start: &str, line: &str) -> Option<String> {
     let last = lines.iter().rposition(|line| line.starts_with(start))?;
     lines.insert(last + 1, line);
     Some(lines.join("\n") + "\n")
-}
-
-/// Adds a source to the chain of `.with::<…>()`, laid out as rustfmt does.
-fn with_source(text: &str, source: &str) -> Option<String> {
-    const START: &str = "    Registry::new()";
-    let (before, rest) = text.split_once(START)?;
-    let (chain, after) = rest.split_once("\n}")?;
-    let mut sources: Vec<&str> =
-        chain.split(".with::<").skip(1).filter_map(|part| part.split_once(">()")).map(|(s, _)| s).collect();
-    sources.push(source);
-    let calls: Vec<String> = sources.iter().map(|source| format!(".with::<{source}>()")).collect();
-    let line = format!("{START}{}", calls.concat());
-    let chain =
-        if line.len() <= WIDTH { line } else { format!("{START}\n        {}", calls.join("\n        ")) };
-    Some(format!("{before}{chain}\n}}{after}"))
 }
 
 /// All files of a folder and those below it.
@@ -187,9 +162,8 @@ mod tests {
             text("Cargo.toml")
                 .contains("\ntributary-connector-my-shop = { path = \"connectors/my-shop\" }\n")
         );
-        assert!(
-            text("connectors/all/Cargo.toml").contains("\ntributary-connector-my-shop.workspace = true\n")
-        );
+        let feature = "\ntributary-connector-my-shop = { workspace = true, optional = true }\n";
+        assert!(text("connectors/all/Cargo.toml").contains(feature));
         assert!(text("connectors/all/src/lib.rs").contains(".with::<tributary_connector_my_shop::MyShop>()"));
     }
 
@@ -198,20 +172,6 @@ mod tests {
         let root = workspace();
         run(root.path(), "my-shop").unwrap();
         assert!(run(root.path(), "my_shop").unwrap_err().contains("exists already"));
-    }
-
-    #[test]
-    fn the_chain_of_sources_is_laid_out_as_rustfmt_does() {
-        let one = "f() {\n    Registry::new().with::<a::A>()\n}\n";
-        let two = with_source(one, "b::B").unwrap();
-        assert_eq!(two, "f() {\n    Registry::new().with::<a::A>().with::<b::B>()\n}\n");
-        let long = format!("c::{}", "C".repeat(60));
-        let three = with_source(&two, &long).unwrap();
-        let expected = format!(
-            "f() {{\n    Registry::new()\n        .with::<a::A>()\n        .with::<b::B>()\n        .with::<{long}>()\n}}\n"
-        );
-        assert_eq!(three, expected);
-        assert!(with_source(&three, "d::D").unwrap().contains("        .with::<d::D>()\n}"));
     }
 
     #[test]

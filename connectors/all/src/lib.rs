@@ -1,11 +1,20 @@
-//! All sources built into the binary.
+//! All sources built into the binary, each behind a feature of its folder's name. Written by `cargo xtask generate`.
 
 use tributary_sdk::Registry;
 
 /// Every source this program has.
 #[must_use]
 pub fn registry() -> Registry {
-    Registry::new().with::<tributary_connector_directory::Directory>()
+    let registry = Registry::new();
+    #[cfg(feature = "directory")]
+    let registry = registry.with::<tributary_connector_directory::Directory>();
+    #[cfg(feature = "mongodb")]
+    let registry = registry.with::<tributary_connector_mongodb::Mongodb>();
+    #[cfg(feature = "postgresql")]
+    let registry = registry.with::<tributary_connector_postgresql::Postgresql>();
+    #[cfg(feature = "redis")]
+    let registry = registry.with::<tributary_connector_redis::Redis>();
+    registry
 }
 
 #[cfg(test)]

@@ -5,12 +5,14 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use tributary_settings::Settings;
+
+use crate::error::Result;
 use crate::output::Format;
+use crate::target;
 
 /// Where the embedded node listens unless told otherwise.
 pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:9200";
-/// Where the embedded node keeps its data unless told otherwise.
-pub(crate) const DEFAULT_DATA: &str = "tributary-data";
 
 /// Many streams, one index: syncs content into Elasticsearch, or into the node built into this program.
 #[derive(Debug, Parser)]
@@ -38,6 +40,9 @@ pub(crate) enum Command {
     /// List, empty and delete content indices.
     #[command(subcommand)]
     Index(IndexCommand),
+    /// Users and API keys of the embedded node.
+    #[command(subcommand)]
+    Node(NodeCommand),
     Login(LoginArgs),
     Sync(SyncArgs),
     Search(SearchArgs),
@@ -71,18 +76,11 @@ pub(crate) struct QuickstartArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tributary run -c config.yml\n  tributary run --embedded")]
 pub(crate) struct RunArgs {
-    /// The configuration file; see config.example.yml.
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
     /// Start the embedded node in this process too. The default when the configuration names no Elasticsearch host.
     #[arg(long)]
     pub(crate) embedded: bool,
-    /// Where the embedded node listens; overrides tributary.node.listen.
-    #[arg(long, value_name = "ADDR")]
-    pub(crate) listen: Option<SocketAddr>,
-    /// Where the embedded node keeps its data; overrides tributary.data_dir.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) data: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
 }
 
 /// Run the embedded node alone.
@@ -98,12 +96,41 @@ pub(crate) struct ServeArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct NodeArgs {
-    /// Where the embedded node listens. Port 0 picks a free port.
-    #[arg(long, value_name = "ADDR", default_value = DEFAULT_LISTEN)]
-    pub(crate) listen: SocketAddr,
-    /// Where the embedded node keeps its data.
-    #[arg(long, value_name = "DIR", default_value = DEFAULT_DATA)]
-    pub(crate) data: PathBuf,
+    /// The configuration file; see config.example.yml.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where the embedded node listens; overrides tributary.node.listen. Port 0 picks a free port. Other than loopback
+    /// needs a user: see `tributary node user add` [default: 127.0.0.1:9200].
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Where the embedded node keeps its data; overrides tributary.data_dir [default: tributary-data].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// Serve HTTPS with the certificate of this PEM file; overrides tributary.node.tls.certificate.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's private key, a PEM file; overrides tributary.node.tls.key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+}
+
+impl NodeArgs {
+    /// What they override in the configuration.
+    pub(crate) fn overrides(&self) -> Vec<(&'static str, String)> {
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let all = [
+            ("tributary.node.listen", self.listen.map(|listen| listen.to_string())),
+            ("tributary.data_dir", path(&self.data)),
+            ("tributary.node.tls.certificate", path(&self.tls_cert)),
+            ("tributary.node.tls.key", path(&self.tls_key)),
+        ];
+        all.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
+    }
+
+    /// The configuration with them.
+    pub(crate) fn settings(&self) -> Result<Settings> {
+        target::settings(self.config.as_deref(), &self.overrides())
+    }
 }
 
 /// How to reach the engine of record: flags, environment, or a configuration file.
@@ -119,6 +146,9 @@ pub(crate) struct TargetArgs {
     /// User name for basic authentication; the password comes from TRIBUTARY_PASSWORD.
     #[arg(long, env = "TRIBUTARY_USERNAME", value_name = "NAME")]
     pub(crate) username: Option<String>,
+    /// PEM file with the authorities to trust, for https.
+    #[arg(long, env = "TRIBUTARY_CA_CERTS", value_name = "FILE")]
+    pub(crate) ca_certs: Option<PathBuf>,
     /// Take the address and credentials from this configuration file.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -286,14 +316,59 @@ pub(crate) enum JobCommand {
         #[command(flatten)]
         output: OutputArgs,
     },
-    /// Show one sync job: status, figures, error, skipped documents with their reasons.
-    #[command(after_help = "Example:\n  tributary job view 3vX0yZ8BwbT1q5pXbAcd")]
+    /// Show one sync job: status, figures, error, dead letters.
+    #[command(after_help = "Example:\n  tributary job view 3vX0yZ8BwbT1q5pXbAcd\n  \
+        tributary job view 3vX0yZ8BwbT1q5pXbAcd --logs --follow")]
     View {
         /// The job's id.
         id: String,
         /// Stay until it has ended and show its progress.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "logs")]
         watch: bool,
+        /// Show its last log lines instead, as its worker keeps them with the job.
+        #[arg(long)]
+        logs: bool,
+        /// Show further lines as they come, until the job has ended.
+        #[arg(long, requires = "logs")]
+        follow: bool,
+        #[command(flatten)]
+        target: TargetArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// List dead letters: what is known of documents that syncs left out and that are not as they should be since.
+    #[command(after_help = "Example:\n  tributary job dead-letters 3vX0yZ8BwbT1q5pXbAcd --output json")]
+    DeadLetters {
+        /// Only those that this job left out last.
+        #[arg(value_name = "JOB")]
+        id: Option<String>,
+        /// Only those of this connector.
+        #[arg(long, value_name = "CONNECTOR")]
+        connector: Option<String>,
+        /// How many are passed over.
+        #[arg(long, default_value_t = 0)]
+        from: usize,
+        /// How many at the most.
+        #[arg(long, default_value_t = 100)]
+        size: usize,
+        #[command(flatten)]
+        target: TargetArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Try again what a job left out: a new job lists the source and writes only these documents, as they are now; a running
+    /// daemon picks it up.
+    #[command(after_help = "Example:\n  tributary job retry 3vX0yZ8BwbT1q5pXbAcd --wait")]
+    Retry {
+        /// The job that left documents out.
+        #[arg(value_name = "JOB")]
+        job: String,
+        /// Only this document; may be given several times.
+        #[arg(long, value_name = "DOCUMENT")]
+        id: Vec<String>,
+        /// Wait until it has ended; the exit code is 1 unless it completed.
+        #[arg(long)]
+        wait: bool,
         #[command(flatten)]
         target: TargetArgs,
         #[command(flatten)]
@@ -340,6 +415,75 @@ pub(crate) enum IndexCommand {
         yes: bool,
         #[command(flatten)]
         target: TargetArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeCommand {
+    /// Who may come in. With a user, every request must authenticate; each user has every right.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// API keys, of a running node or of Elasticsearch.
+    #[command(subcommand)]
+    Key(KeyCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add a user, or change a password. The password is asked for, or read from standard input.
+    #[command(after_help = "Example:\n  tributary node user add ann --data ./tributary-data")]
+    Add {
+        /// The user's name.
+        name: String,
+        #[command(flatten)]
+        users: UsersArgs,
+    },
+    /// List the users.
+    #[command(after_help = "Example:\n  tributary node user list")]
+    List {
+        #[command(flatten)]
+        users: UsersArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    /// Remove a user. API keys that the user has made stay valid.
+    #[command(after_help = "Example:\n  tributary node user remove ann")]
+    Remove {
+        /// The user's name.
+        name: String,
+        #[command(flatten)]
+        users: UsersArgs,
+    },
+}
+
+/// Which node's users.
+#[derive(Debug, Args)]
+pub(crate) struct UsersArgs {
+    /// The node's data folder; overrides tributary.data_dir [default: tributary-data].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The node's configuration file.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Create an API key and print it, in the encoded form that --api-key and configurations take.
+    #[command(after_help = "Example:\n  tributary node key create daemon --expiration 365d --username ann")]
+    Create {
+        /// The key's name.
+        name: String,
+        /// How long it is valid, such as 30d [default: for ever].
+        #[arg(long, value_name = "TIME")]
+        expiration: Option<String>,
+        /// JSON file with role descriptors that limit what the key may do.
+        #[arg(long, value_name = "FILE")]
+        roles: Option<PathBuf>,
+        #[command(flatten)]
+        target: TargetArgs,
+        #[command(flatten)]
+        output: OutputArgs,
     },
 }
 

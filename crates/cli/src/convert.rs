@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use tributary_client::{Auth, Client, ClientOptions, ControlChoice, RetryPolicy, Secret};
-use tributary_daemon::{DaemonOptions, SelectedConnector, Selection, SyncOptions};
+use tributary_client::{Auth, Client, ClientOptions, ControlChoice, RetryPolicy, Secret, WaitPauses};
+use tributary_daemon::{DaemonOptions, JobRetention, SelectedConnector, Selection, SyncOptions};
 use tributary_engine::{DeleteGuard, ErrorLimits, Limits};
 use tributary_protocol::ConnectorId;
 use tributary_sdk::Registry;
@@ -16,7 +16,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const LONGEST_BUDGET: Duration = Duration::from_secs(3600);
 
 /// How to reach the engine of record.
-pub(crate) fn client_options(elasticsearch: &Elasticsearch) -> ClientOptions {
+pub(crate) fn client_options(settings: &Settings) -> ClientOptions {
+    let elasticsearch = &settings.elasticsearch;
     let mut options = ClientOptions::new(elasticsearch.hosts.iter().cloned());
     options.auth = match elasticsearch.credentials() {
         Credentials::None => Auth::None,
@@ -34,6 +35,10 @@ pub(crate) fn client_options(elasticsearch: &Elasticsearch) -> ClientOptions {
     options.headers = elasticsearch.headers.iter().map(header).collect();
     options.request_timeout = elasticsearch.request_timeout;
     options.retry = retry(elasticsearch);
+    let first = elasticsearch.initial_backoff_duration;
+    let factor = elasticsearch.backoff_multiplier;
+    options.wait = WaitPauses { first, factor, longest: LONGEST_PAUSE };
+    options.proxy = settings.tributary.proxy.as_ref().map(|proxy| Secret::new(proxy.reveal()));
     if !elasticsearch.feature_use_connectors_api {
         options.control = ControlChoice::Documents;
     }
@@ -49,6 +54,7 @@ fn retry(elasticsearch: &Elasticsearch) -> RetryPolicy {
         budget,
         base: elasticsearch.retry_interval.min(RetryPolicy::default().base),
         cap: LONGEST_PAUSE,
+        on_timeout: elasticsearch.retry_on_timeout,
     }
 }
 
@@ -63,11 +69,16 @@ pub(crate) fn daemon_options(settings: &Settings, client: &ClientOptions) -> Res
     options.max_concurrent_content_syncs = service.max_concurrent_content_syncs;
     options.max_concurrent_access_control_syncs = service.max_concurrent_access_control_syncs;
     options.max_scheduling_tasks = service.max_concurrent_scheduling_tasks;
+    options.max_concurrent_by_type.clone_from(&own.max_concurrent_syncs_by_type);
+    options.orphan_recheck = service.job_cleanup_interval;
+    options.preflight_attempts = service.preflight_max_attempts;
+    options.preflight_pause = service.preflight_idle;
     options.shutdown_grace = own.shutdown_grace;
     options.start_timeout = Some(settings.elasticsearch.max_wait_duration);
     options.max_errors = service.max_errors;
     options.max_errors_span = service.max_errors_span;
     options.state_dir.clone_from(&own.state_dir);
+    options.job_retention = JobRetention { age: own.job_retention.age, count: own.job_retention.count };
     if let Some(name) = &own.worker_name {
         options.worker_name.clone_from(name);
     }
@@ -95,6 +106,31 @@ fn selection(settings: &Settings, client: &ClientOptions) -> Result<Selection> {
     Ok(selection)
 }
 
+/// Every secret of the configuration, to hide it in what is logged.
+pub(crate) fn secrets(settings: &Settings) -> Vec<String> {
+    let (elasticsearch, own) = (&settings.elasticsearch, &settings.tributary);
+    let keys = settings.connectors.iter().filter_map(|entry| entry.api_key.as_ref());
+    let headers = own.otlp.iter().flat_map(|otlp| otlp.headers.values());
+    let direct = elasticsearch.password.iter().chain(&elasticsearch.api_key).chain(&own.proxy);
+    let mut secrets: Vec<String> = direct
+        .chain(keys)
+        .chain(headers)
+        .chain(elasticsearch.headers.values())
+        .map(|secret| secret.reveal().to_owned())
+        .collect();
+    // Of `Bearer TOKEN` and of `http://user:password@proxy` the secret part also stands alone.
+    let parts: Vec<String> = secrets
+        .iter()
+        .filter_map(|secret| {
+            let address = secret.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@'));
+            let password = address.and_then(|(user, _)| user.split_once(':')).map(|(_, password)| password);
+            password.or_else(|| secret.split_once(' ').map(|(_, token)| token)).map(str::to_owned)
+        })
+        .collect();
+    secrets.extend(parts);
+    secrets
+}
+
 /// The service types that are configured but not built in.
 pub(crate) fn unknown_types<'s>(settings: &'s Settings, registry: &Registry) -> Vec<&'s str> {
     let listed = settings.connectors.iter().filter_map(|entry| entry.service_type.as_deref());
@@ -113,6 +149,7 @@ pub(crate) fn sync_options(settings: &Settings) -> SyncOptions {
         max_consecutive: bulk.error_monitor.max_consecutive_errors,
         max_rate: bulk.error_monitor.max_error_rate,
         window: bulk.error_monitor.error_window_size,
+        queue: bulk.error_monitor.error_queue_size,
     };
     options.delete_guard = DeleteGuard {
         max_share: settings.tributary.delete_guard.max_share,
@@ -121,6 +158,11 @@ pub(crate) fn sync_options(settings: &Settings) -> SyncOptions {
     };
     options.fingerprint = settings.tributary.fingerprint;
     options.max_body_bytes = settings.service.max_file_download_size;
+    options.time_limit = settings.tributary.job_limits.time;
+    options.rate_limit = settings.tributary.job_limits.documents_per_second;
+    options.progress_every = bulk.display_every;
+    options.log_operations = bulk.enable_operations_logging;
+    options.job_log_lines = settings.tributary.job_log_lines;
     options
 }
 
@@ -131,6 +173,7 @@ fn limits(bulk: &Bulk) -> Limits {
         in_flight_bytes: bytes(bulk.queue_max_mem_size),
         batch_bytes: bytes(bulk.chunk_max_mem_size),
         batch_items: (bulk.chunk_size / 2).max(1),
+        queued_items: bulk.queue_max_size,
         concurrent_bulks: bulk.max_concurrency,
         concurrent_bodies: bulk.concurrent_downloads,
         max_text_document_bytes: bulk.max_text_document_size.map(bytes),
@@ -149,7 +192,7 @@ mod tests {
 
     fn daemon(yaml: &str) -> DaemonOptions {
         let settings = settings(yaml);
-        daemon_options(&settings, &client_options(&settings.elasticsearch)).unwrap()
+        daemon_options(&settings, &client_options(&settings)).unwrap()
     }
 
     #[test]
@@ -164,22 +207,19 @@ mod tests {
     #[test]
     fn the_api_key_goes_before_user_and_password() {
         let both = settings("elasticsearch: {host: 'http://a:1', username: u, password: p, api_key: k}");
-        assert_eq!(client_options(&both.elasticsearch).auth, Auth::ApiKey(Secret::new("k")));
+        assert_eq!(client_options(&both).auth, Auth::ApiKey(Secret::new("k")));
         let basic = settings("elasticsearch: {host: 'http://a:1', username: u, password: p}");
         let user = "u".to_owned();
-        assert_eq!(
-            client_options(&basic.elasticsearch).auth,
-            Auth::Basic { user, password: Secret::new("p") }
-        );
-        assert_eq!(client_options(&settings("").elasticsearch).auth, Auth::None);
+        assert_eq!(client_options(&basic).auth, Auth::Basic { user, password: Secret::new("p") });
+        assert_eq!(client_options(&settings("")).auth, Auth::None);
     }
 
     #[test]
     fn one_try_means_no_second() {
         let once = settings("elasticsearch: {max_retries: 1}");
-        assert_eq!(client_options(&once.elasticsearch).retry.budget, Duration::ZERO);
+        assert_eq!(client_options(&once).retry.budget, Duration::ZERO);
         let more = settings("elasticsearch: {max_retries: 5, retry_interval: 10}");
-        assert_eq!(client_options(&more.elasticsearch).retry.budget, Duration::from_secs(150));
+        assert_eq!(client_options(&more).retry.budget, Duration::from_secs(150));
     }
 
     #[test]

@@ -116,6 +116,9 @@ impl From<NodeError> for CliError {
     fn from(error: NodeError) -> Self {
         match error {
             NodeError::Store(_) => Self::ours(error),
+            NodeError::Unprotected { .. } => Self::user(error).hint(
+                "`tributary node user add NAME` with the same --data or --config turns authentication on",
+            ),
             _ => Self::user(error),
         }
     }

@@ -1,34 +1,74 @@
-//! Log lines: to stderr, in the form the configuration asks for.
+//! Log lines: to stderr, in the form the configuration asks for. Secrets that are known are hidden in all of them.
 
-use std::fmt;
+mod ecs;
+
 use std::io::{self, Write};
 
-use chrono::{SecondsFormat, Utc};
-use serde_json::{Map, Value, json};
-use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::registry::LookupSpan;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Registry, reload};
+use tributary_daemon::{JobLogs, Redactor};
 use tributary_settings::{Level, Log, LogFormat};
 
 use crate::error::{CliError, Result};
 use crate::progress;
 use crate::terminal;
 
-/// The version of the Elastic Common Schema that the lines follow.
-const ECS_VERSION: &str = "8.11.0";
+/// A part of the log.
+pub(crate) type Part = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// The log of a daemon, whose level may change.
+#[derive(Clone, Debug)]
+pub(crate) struct ServiceLog {
+    filter: reload::Handle<EnvFilter, Registry>,
+    /// What the command line says, which goes before the configuration.
+    wanted: Option<String>,
+}
+
+impl ServiceLog {
+    /// Goes on with other levels.
+    pub(crate) fn change(&self, level: Level, client: Level) -> Result<()> {
+        let filter = filter(&directives(self.wanted.as_deref(), level, client))?;
+        self.filter.reload(filter).map_err(|error| CliError::ours(format!("cannot change the log: {error}")))
+    }
+}
 
 /// The log of a command: what may need attention, for people. Requests that were tried again are told of only in the
 /// error of a command that failed.
 pub(crate) fn for_commands(wanted: Option<&str>) -> Result<()> {
-    install(&directives(wanted, Level::Warn, Level::Error), LogFormat::Human)
+    let filter = filter(&directives(wanted, Level::Warn, Level::Error))?;
+    let lines = lines(LogFormat::Human, &Redactor::default()).with_filter(filter);
+    install(vec![lines.boxed()])
 }
 
-/// The log of a daemon: as the configuration says, unless the command line says otherwise.
-pub(crate) fn for_service(wanted: Option<&str>, log: Log, client: Level) -> Result<()> {
-    install(&directives(wanted, log.level, client), log.format)
+/// The log of a daemon: as the configuration says, unless the command line says otherwise; with the logs of its jobs, and
+/// whatever else is given.
+pub(crate) fn for_service(
+    wanted: Option<&str>,
+    log: Log,
+    client: Level,
+    redactor: &Redactor,
+    job_logs: &JobLogs,
+    more: Option<Part>,
+) -> Result<ServiceLog> {
+    let (filter, handle) = reload::Layer::new(filter(&directives(wanted, log.level, client))?);
+    let mut parts = Vec::new();
+    if log.format == LogFormat::Ecs {
+        parts.push(ecs::SpanLabels.with_filter(ours(LevelFilter::INFO)).boxed());
+    }
+    parts.push(lines(log.format, redactor).with_filter(filter).boxed());
+    parts.push(job_logs.layer().with_filter(ours(LevelFilter::INFO)).boxed());
+    parts.extend(more);
+    install(parts)?;
+    Ok(ServiceLog { filter: handle, wanted: wanted.map(str::to_owned) })
+}
+
+/// Our own crates at this level, others where something may need attention.
+pub(crate) fn ours(level: LevelFilter) -> Targets {
+    Targets::new().with_default(LevelFilter::WARN).with_target("tributary", level)
 }
 
 /// A bare level is meant for our own crates; those we build on only tell what may need attention.
@@ -43,111 +83,56 @@ fn directives(wanted: Option<&str>, level: Level, client: Level) -> String {
     }
 }
 
-fn install(directives: &str, format: LogFormat) -> Result<()> {
-    let filter = EnvFilter::try_new(directives).map_err(|error| {
+fn filter(directives: &str) -> Result<EnvFilter> {
+    EnvFilter::try_new(directives).map_err(|error| {
         CliError::user(format!("log level '{directives}' is not understood: {error}"))
             .hint("give error, warn, info, debug or trace")
-    })?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(|| Stderr);
-    let installed = match format {
-        LogFormat::Human => builder.with_ansi(terminal::stderr_is_one()).with_target(false).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-        LogFormat::Ecs => builder.event_format(Ecs).try_init(),
-    };
+    })
+}
+
+/// The lines on stderr.
+fn lines(format: LogFormat, redactor: &Redactor) -> Part {
+    let writer = Lines { redactor: redactor.clone() };
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
+    match format {
+        LogFormat::Human => lines.with_ansi(terminal::stderr_is_one()).with_target(false).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+        LogFormat::Ecs => lines.event_format(ecs::Ecs).boxed(),
+    }
+}
+
+fn install(parts: Vec<Part>) -> Result<()> {
+    let installed = tracing_subscriber::registry().with(parts).try_init();
     installed.map_err(|error| CliError::ours(format!("cannot start the log: {error}")))
 }
 
-/// Standard error, past a progress bar that may be on the screen.
-struct Stderr;
+/// Makes the writers of the log's lines.
+struct Lines {
+    redactor: Redactor,
+}
 
-impl Write for Stderr {
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Stderr<'a>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        Stderr { redactor: &self.redactor }
+    }
+}
+
+/// Standard error, past a progress bar that may be on the screen. Gets whole lines.
+struct Stderr<'a> {
+    redactor: &'a Redactor,
+}
+
+impl Write for Stderr<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        progress::beside(|| io::stderr().lock().write_all(bytes)).map(|()| bytes.len())
+        let line = String::from_utf8_lossy(bytes);
+        let clean = self.redactor.text(&line);
+        progress::beside(|| io::stderr().lock().write_all(clean.as_bytes())).map(|()| bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         io::stderr().lock().flush()
-    }
-}
-
-/// Lines in the Elastic Common Schema.
-struct Ecs;
-
-impl<S, N> FormatEvent<S, N> for Ecs
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-    N: for<'a> FormatFields<'a> + 'static,
-{
-    fn format_event(
-        &self,
-        _: &FmtContext<'_, S, N>,
-        mut writer: Writer<'_>,
-        event: &Event<'_>,
-    ) -> fmt::Result {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let metadata = event.metadata();
-        let line = json!({
-            "@timestamp": Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
-            "log.level": metadata.level().as_str().to_lowercase(),
-            "message": fields.message,
-            "ecs.version": ECS_VERSION,
-            "log.logger": metadata.target(),
-            "service.type": "tributary",
-            "service.version": env!("CARGO_PKG_VERSION"),
-            "process.pid": std::process::id(),
-        });
-        let Value::Object(mut line) = line else { return Err(fmt::Error) };
-        if let Some(error) = fields.labels.remove("error") {
-            line.insert("error.message".into(), error);
-        }
-        if !fields.labels.is_empty() {
-            line.insert("labels".into(), Value::Object(fields.labels));
-        }
-        writeln!(writer, "{}", Value::Object(line))
-    }
-}
-
-/// The fields of one event.
-#[derive(Default)]
-struct Fields {
-    message: String,
-    labels: Map<String, Value>,
-}
-
-impl Fields {
-    fn put(&mut self, field: &Field, value: Value) {
-        if field.name() == "message" {
-            self.message = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-        } else {
-            self.labels.insert(field.name().to_owned(), value);
-        }
-    }
-}
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, Value::String(format!("{value:?}")));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value.into());
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value.into());
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value.into());
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value.into());
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value.into());
     }
 }
 

@@ -27,13 +27,24 @@ pub(crate) async fn run(args: LoginArgs) -> Result<()> {
         Some(auth) => auth,
         None => ask()?,
     };
-    let client = target::impatient(ClientOptions::new([host.as_str()]).auth(auth.clone()))?;
+    let mut options = ClientOptions::new([host.as_str()]).auth(auth.clone());
+    options.ca_certs = args.target.ca_certs.as_deref().map(whole_path).transpose()?;
+    let ca_certs = options.ca_certs.clone();
+    let client = target::impatient(options)?;
     let server = client.probe().await?;
-    write(&file, &content(&host, &auth)).map_err(|error| {
+    write(&file, &content(&host, &auth, ca_certs.as_deref())).map_err(|error| {
         CliError::user(format!("file '{}' cannot be written: {error}", file.display()))
             .hint("give write access")
     })?;
     output::line(format!("{host} answers, version {}; remembered in {}", server.version, file.display()))
+}
+
+/// The commands to come may run in other folders.
+fn whole_path(file: &Path) -> Result<PathBuf> {
+    fs::canonicalize(file).map_err(|error| {
+        CliError::user(format!("file '{}' cannot be read: {error}", file.display()))
+            .hint("name a PEM file that you may read with --ca-certs")
+    })
 }
 
 /// The file that a login left, if there is one.
@@ -64,8 +75,9 @@ fn ask() -> Result<Auth> {
 }
 
 /// A configuration as `run -c` takes it too.
-fn content(host: &str, auth: &Auth) -> String {
+fn content(host: &str, auth: &Auth, ca_certs: Option<&Path>) -> String {
     let mut lines = vec!["elasticsearch:".to_owned(), line("host", host)];
+    lines.extend(ca_certs.map(|file| line("ca_certs", &file.display().to_string())));
     match auth {
         Auth::ApiKey(key) => lines.push(line("api_key", key.reveal())),
         Auth::Basic { user, password } => {
@@ -111,7 +123,9 @@ mod tests {
     fn what_is_remembered_reads_back() {
         let password = "p\"a$$s$ {w}: o'rd\\";
         let auth = Auth::Basic { user: "me".to_owned(), password: Secret::new(password) };
-        let settings = Settings::from_yaml_str(&content("http://a:1", &auth)).unwrap();
+        let settings =
+            Settings::from_yaml_str(&content("http://a:1", &auth, Some(Path::new("/ca's $1.pem")))).unwrap();
+        assert_eq!(settings.elasticsearch.ca_certs.as_deref(), Some(Path::new("/ca's $1.pem")));
         assert_eq!(settings.elasticsearch.hosts, ["http://a:1"]);
         let Credentials::Basic { username, password: read } = settings.elasticsearch.credentials() else {
             panic!()

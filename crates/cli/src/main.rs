@@ -10,9 +10,13 @@ mod index;
 mod job;
 mod logging;
 mod login;
+mod monitoring;
+mod node;
 mod output;
+mod process;
 mod progress;
 mod quickstart;
+mod reload;
 mod run;
 mod search;
 mod serve;
@@ -22,6 +26,7 @@ mod source;
 mod sync;
 mod target;
 mod terminal;
+mod traces;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -90,6 +95,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Connector(command) => Box::pin(connector::run(command)).await,
         Command::Job(command) => Box::pin(job::run(command)).await,
         Command::Index(command) => Box::pin(index::run(command)).await,
+        Command::Node(command) => Box::pin(node::run(command)).await,
         Command::Login(args) => Box::pin(login::run(args)).await,
         Command::Sync(args) => Box::pin(sync::run(args)).await,
         Command::Search(args) => Box::pin(search::run(args)).await,

@@ -1,9 +1,10 @@
 //! `tributary run`: the daemon, with the embedded node where that is wanted.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tributary_daemon::Daemon;
+use tokio::signal::unix::Signal;
+use tributary_daemon::{Daemon, JobLogs, Metrics, Redactor};
 use tributary_sdk::Registry;
 use tributary_settings::Settings;
 use tributary_tasks::Shutdown;
@@ -11,25 +12,89 @@ use tributary_tasks::Shutdown;
 use crate::args::RunArgs;
 use crate::embedded::Embedded;
 use crate::error::{CliError, Result};
+use crate::logging::ServiceLog;
+use crate::monitoring::Told;
+use crate::reload::Reloader;
 use crate::service_manager::ServiceManager;
-use crate::{convert, logging, output, signals, target};
+use crate::traces::Traces;
+use crate::{convert, logging, monitoring, output, reload, signals, target};
 
 /// How long a daemon may take to end after it was asked to stop at once.
 const LAST_GRACE: Duration = Duration::from_secs(3);
 
+/// What all parts of a running daemon share, whatever the configuration.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shared {
+    pub(crate) metrics: Metrics,
+    pub(crate) redactor: Redactor,
+    pub(crate) job_logs: JobLogs,
+}
+
+impl Shared {
+    fn new() -> Self {
+        let redactor = Redactor::default();
+        Self { metrics: Metrics::default(), job_logs: JobLogs::new(redactor.clone()), redactor }
+    }
+
+    /// Hides the configuration's secrets in whatever is logged.
+    pub(crate) fn learn(&self, settings: &Settings) {
+        let secrets = convert::secrets(settings);
+        self.redactor.learn(secrets.iter().map(String::as_str));
+    }
+}
+
 pub(crate) async fn run(args: RunArgs, log: Option<&str>) -> Result<()> {
-    let settings = target::settings(args.config.as_deref(), &overrides(&args))?;
-    logging::for_service(log, settings.log, settings.elasticsearch.log_level)?;
+    let begun = Instant::now();
+    let read = {
+        let (config, overrides) = (args.node.config.clone(), overrides(&args));
+        move || target::settings(config.as_deref(), &overrides)
+    };
+    let settings = read()?;
+    let shared = Shared::new();
+    shared.learn(&settings);
+    let own = &settings.tributary;
+    let (traces, spans) = match own.otlp.clone() {
+        Some(otlp) => {
+            let (traces, spans) = Traces::start(otlp, own.worker_name.clone(), &shared.redactor).await?;
+            (Some(traces), Some(spans))
+        }
+        None => (None, None),
+    };
+    let client_level = settings.elasticsearch.log_level;
+    let log =
+        logging::for_service(log, settings.log, client_level, &shared.redactor, &shared.job_logs, spans)?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
+    let hangups = signals::hangups()?;
+    let ended =
+        Box::pin(begin(Beginning { settings, read: Box::new(read), shared, log, begun }, hangups)).await;
+    if let Some(traces) = traces {
+        traces.stop().await;
+    }
+    ended
+}
+
+/// Everything that was made ready before anything runs.
+struct Beginning {
+    settings: Settings,
+    read: Box<dyn Fn() -> Result<Settings> + Send + Sync>,
+    shared: Shared,
+    log: ServiceLog,
+    begun: Instant,
+}
+
+async fn begin(beginning: Beginning, hangups: Signal) -> Result<()> {
+    let settings = &beginning.settings;
     let registry = tributary_connectors::registry();
-    warn_of_unknown_types(&settings, &registry);
+    warn_of_unknown_types(settings, &registry);
     let shutdown = Shutdown::new();
     let _signals = signals::watch(&shutdown)?;
     let manager = Arc::new(ServiceManager::from_env());
-    let node = if settings.embedded() { Some(start_node(&settings).await?) } else { None };
-    let ended = serve(&settings, node.as_ref(), registry, &shutdown, &manager).await;
+    let node = if settings.embedded() { Some(start_node(settings).await?) } else { None };
+    let _node_reloads =
+        node.as_ref().map(|node| node.reload_on_hangup(|told| tracing::info!("{told}"))).transpose()?;
+    let ended = Box::pin(serve(beginning, node.as_ref(), registry, &shutdown, &manager, hangups)).await;
     manager.stopping();
     if let Some(node) = node {
         node.stop(&shutdown).await;
@@ -38,15 +103,9 @@ pub(crate) async fn run(args: RunArgs, log: Option<&str>) -> Result<()> {
 }
 
 fn overrides(args: &RunArgs) -> Vec<(&'static str, String)> {
-    let mut overrides = Vec::new();
+    let mut overrides = args.node.overrides();
     if args.embedded {
         overrides.push(("tributary.node.enabled", "true".to_owned()));
-    }
-    if let Some(listen) = args.listen {
-        overrides.push(("tributary.node.listen", listen.to_string()));
-    }
-    if let Some(data) = &args.data {
-        overrides.push(("tributary.data_dir", data.display().to_string()));
     }
     overrides
 }
@@ -63,28 +122,42 @@ fn warn_of_unknown_types(settings: &Settings, registry: &Registry) {
 }
 
 async fn start_node(settings: &Settings) -> Result<Embedded> {
-    let node = Embedded::start(settings.tributary.node.listen, &settings.tributary.data_dir, None).await?;
+    let node = Embedded::start(settings, None).await?;
     output::note(format!("listening on {}", node.url()));
     Ok(node)
 }
 
 async fn serve(
-    settings: &Settings,
+    beginning: Beginning,
     node: Option<&Embedded>,
     registry: Registry,
     shutdown: &Shutdown,
     manager: &Arc<ServiceManager>,
+    hangups: Signal,
 ) -> Result<()> {
-    let mut options = convert::client_options(&settings.elasticsearch);
-    if let Some(node) = node.filter(|_| !settings.elasticsearch.host_configured) {
-        // The port may have been chosen just now.
-        options.hosts = vec![node.url()];
-    }
-    let daemon = convert::daemon_options(settings, &options)?;
-    let client = target::client(options)?;
+    let Beginning { settings, read, shared, log, begun } = beginning;
+    let node = node.filter(|_| !settings.elasticsearch.host_configured);
+    let (client, options) = reload::prepare(&settings, &shared, node)?;
+    let poll = options.poll_interval;
+    let daemon = Daemon::new(client, registry, options);
+    let told = Told { metrics: shared.metrics.clone(), status: daemon.status(), poll, begun };
+    let _monitoring = match settings.tributary.monitoring {
+        Some(listen) => {
+            let (scope, address) = monitoring::serve(listen, told).await?;
+            tracing::info!("metrics and health at http://{address}/metrics, /healthz and /readyz");
+            Some(scope)
+        }
+        None => None,
+    };
+    let manager = Arc::clone(manager);
     manager.ready();
     let _watched = manager.watched();
-    supervise(Daemon::new(client, registry, daemon), shutdown).await
+    let handle = daemon.handle();
+    let reloader = Reloader { settings, read, shared, log, handle, manager, node };
+    tokio::select! {
+        ended = supervise(daemon, shutdown) => ended,
+        never = reloader.run(hangups) => Err(never),
+    }
 }
 
 /// Runs the daemon to its end; one that does not end when it must is left behind.

@@ -28,6 +28,11 @@ impl ServiceManager {
         self.tell("READY=1");
     }
 
+    /// The service reads its configuration again; [`ServiceManager::ready`] says that it has.
+    pub(crate) fn reloading(&self) {
+        self.tell("RELOADING=1");
+    }
+
     /// The service ends.
     pub(crate) fn stopping(&self) {
         self.tell("STOPPING=1");

@@ -1,9 +1,14 @@
-//! SIGINT and SIGTERM: the first asks for a graceful end, the second for one at once.
+//! SIGINT and SIGTERM: the first asks for a graceful end, the second for one at once. SIGHUP: the configuration is read again.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tributary_tasks::{Shutdown, TaskScope};
 
 use crate::error::{CliError, Result};
+
+/// Hears SIGHUP, which asks to read the configuration again. From now on it does not end the process.
+pub(crate) fn hangups() -> Result<Signal> {
+    signal(SignalKind::hangup()).map_err(|error| CliError::ours(format!("cannot listen to signals: {error}")))
+}
 
 /// Turns signals into steps of `shutdown`, for as long as the scope lives.
 pub(crate) fn watch(shutdown: &Shutdown) -> Result<TaskScope> {

@@ -27,7 +27,7 @@ pub(crate) async fn run(args: SyncArgs) -> Result<()> {
     let options = convert::daemon_options(&reached.settings, reached.options())?;
     // The sync itself is as patient as the daemon's.
     let mut patient = reached.options().clone();
-    patient.retry = convert::client_options(&reached.settings.elasticsearch).retry;
+    patient.retry = convert::client_options(&reached.settings).retry;
     let client = target::client(patient)?;
     let request = SyncRequest {
         connector: ConnectorId::from(args.connector.clone()),

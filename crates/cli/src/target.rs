@@ -18,6 +18,7 @@ const IMPATIENT: RetryPolicy = RetryPolicy {
     budget: Duration::from_secs(3),
     base: Duration::from_millis(200),
     cap: Duration::from_secs(1),
+    on_timeout: true,
 };
 
 /// Where the password comes from: arguments can be seen by other users.
@@ -53,7 +54,7 @@ impl Target {
         let remembered =
             if args.config.is_none() && args.host.is_none() { login::remembered() } else { None };
         let settings = settings(args.config.as_deref().or(remembered.as_deref()), &[])?;
-        let mut options = convert::client_options(&settings.elasticsearch);
+        let mut options = convert::client_options(&settings);
         if let Some(host) = &args.host {
             options.hosts =
                 host.split(',').map(|host| host.trim().trim_end_matches('/').to_owned()).collect();
@@ -64,6 +65,9 @@ impl Target {
         }
         if let Some(auth) = credentials(args)? {
             options.auth = auth;
+        }
+        if args.ca_certs.is_some() {
+            options.ca_certs.clone_from(&args.ca_certs);
         }
         options.retry = IMPATIENT;
         Ok(Self { settings, options })

@@ -37,6 +37,14 @@ pub(crate) fn ask(question: &str, hidden: bool) -> Result<String> {
     Ok(answer.trim_end_matches(['\r', '\n']).to_owned())
 }
 
+/// The first line of standard input, which is no terminal.
+pub(crate) fn line() -> Result<String> {
+    let mut line = String::new();
+    let read = io::stdin().lock().read_line(&mut line);
+    read.map_err(|error| CliError::user(format!("standard input cannot be read: {error}")))?;
+    Ok(line.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 /// Asks before something that cannot be undone; without a terminal `--yes` is needed.
 pub(crate) fn confirm(what: &str, yes: bool) -> Result<()> {
     if yes {

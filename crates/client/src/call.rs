@@ -17,6 +17,8 @@ pub(crate) struct Call<'a> {
     pub(crate) content_type: &'static str,
     pub(crate) repeat: Repeat,
     pub(crate) timeout: Option<Duration>,
+    /// Whether an answer 429 goes back to the caller at once.
+    pub(crate) yields: bool,
 }
 
 impl<'a> Call<'a> {
@@ -29,6 +31,7 @@ impl<'a> Call<'a> {
             content_type: "application/json",
             repeat: Repeat::Freely,
             timeout: None,
+            yields: false,
         }
     }
 

@@ -12,7 +12,9 @@ use crate::control::Unreadable;
 use crate::hosts::Hosts;
 use crate::probe::Ability;
 use crate::wire::{self, Encoded, Host};
-use crate::{ClientError, ClientOptions, ControlChoice, ErrorKind, Result, RetryPolicy};
+use crate::{
+    ClientError, ClientOptions, ClientStats, ControlChoice, ErrorKind, Result, RetryPolicy, WaitPauses,
+};
 
 /// How long a host is given to show that it is there, where another could be asked instead.
 const PROOF_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,6 +35,8 @@ struct Inner {
     retry: RetryPolicy,
     timeout: Duration,
     choice: ControlChoice,
+    wait: WaitPauses,
+    stats: Arc<ClientStats>,
     ability: Ability,
     unreadable: Unreadable,
 }
@@ -51,9 +55,10 @@ impl Client {
     pub fn new(options: ClientOptions) -> Result<Self> {
         let hosts = wire::hosts(&options)?;
         let health = Mutex::new(Hosts::new(hosts.len()));
-        let ClientOptions { retry, request_timeout: timeout, control: choice, .. } = options;
+        let ClientOptions { retry, request_timeout: timeout, control: choice, wait, stats, .. } = options;
         let (ability, unreadable) = (Ability::default(), Unreadable::default());
-        Ok(Self { inner: Arc::new(Inner { hosts, health, retry, timeout, choice, ability, unreadable }) })
+        let inner = Inner { hosts, health, retry, timeout, choice, wait, stats, ability, unreadable };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Addresses of the nodes, without credentials.
@@ -63,6 +68,10 @@ impl Client {
 
     pub(crate) fn choice(&self) -> ControlChoice {
         self.inner.choice
+    }
+
+    pub(crate) fn wait(&self) -> WaitPauses {
+        self.inner.wait
     }
 
     pub(crate) fn ability(&self) -> &Ability {
@@ -125,6 +134,7 @@ impl Client {
         loop {
             attempt += 1;
             let at = self.health(|hosts| hosts.pick(Instant::now(), &tried));
+            self.inner.stats.sent(attempt > 1);
             let error = match self.attempt(at, &call, &body).await {
                 Ok(reply) => {
                     self.health(|hosts| hosts.succeeded(at));
@@ -132,7 +142,11 @@ impl Client {
                 }
                 Err(error) => error.with_attempts(attempt),
             };
+            self.inner.stats.failed(error.kind());
             let elsewhere = self.judge(at, &error, &mut tried);
+            if call.yields && error.kind() == ErrorKind::Throttled {
+                return Err(error);
+            }
             let wait = policy.next(attempt, start.elapsed(), &error, call.repeat, &mut rand::rng());
             let Some(wait) = wait else { return Err(error) };
             if elsewhere {

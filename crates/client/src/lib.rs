@@ -19,6 +19,7 @@ mod options;
 mod probe;
 mod retry;
 mod secret;
+mod stats;
 mod wire;
 
 pub use client::Client;
@@ -28,7 +29,8 @@ pub use data::{
     LicenseLevel, PushError,
 };
 pub use error::{ClientError, ErrorKind, Result};
-pub use options::{Auth, ClientOptions, ControlChoice, Gzip};
+pub use options::{Auth, ClientOptions, ControlChoice, Gzip, WaitPauses};
 pub use probe::{Abilities, Server};
 pub use retry::{Repeat, RetryPolicy};
 pub use secret::Secret;
+pub use stats::{ClientFigures, ClientStats};

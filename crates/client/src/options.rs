@@ -1,8 +1,9 @@
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{RetryPolicy, Secret};
+use crate::{ClientStats, RetryPolicy, Secret};
 
 /// How to reach a cluster. [`ClientOptions::new`] gives the defaults; every field may be changed.
 #[derive(Clone)]
@@ -25,6 +26,10 @@ pub struct ClientOptions {
     pub request_timeout: Duration,
     /// When a request is tried again. Default: [`RetryPolicy::default`].
     pub retry: RetryPolicy,
+    /// The pauses of [`Client::wait_until_ready`](crate::Client::wait_until_ready).
+    pub wait: WaitPauses,
+    /// Counts what is sent. Clients that are given the same one count together.
+    pub stats: Arc<ClientStats>,
     /// Whether bodies are compressed. Default: [`Gzip::Auto`].
     pub gzip: Gzip,
     /// The header `User-Agent`. Default: `tributary/<version>`.
@@ -47,6 +52,8 @@ impl ClientOptions {
             headers: Vec::new(),
             request_timeout: Duration::from_secs(240),
             retry: RetryPolicy::default(),
+            wait: WaitPauses::default(),
+            stats: Arc::default(),
             gzip: Gzip::Auto,
             user_agent: concat!("tributary/", env!("CARGO_PKG_VERSION")).to_owned(),
             product_origin: "connectors".to_owned(),
@@ -92,6 +99,30 @@ impl fmt::Debug for ClientOptions {
             .field("product_origin", &self.product_origin)
             .field("control", &self.control)
             .finish()
+    }
+}
+
+/// Pauses between looks at a cluster that is not there yet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct WaitPauses {
+    /// The first pause. Default: 250 ms.
+    pub first: Duration,
+    /// By what the pauses grow; at least 1. Default: 2.
+    pub factor: f64,
+    /// The longest pause. Default: 5 s.
+    pub longest: Duration,
+}
+
+impl Default for WaitPauses {
+    fn default() -> Self {
+        Self { first: Duration::from_millis(250), factor: 2.0, longest: Duration::from_secs(5) }
+    }
+}
+
+impl WaitPauses {
+    /// The pause after one of `pause`.
+    pub(crate) fn after(&self, pause: Duration) -> Duration {
+        pause.mul_f64(self.factor.max(1.0)).min(self.longest.max(self.first))
     }
 }
 

@@ -153,10 +153,8 @@ impl Client {
         timeout: Duration,
         mut on_wait: impl FnMut(&ClientError, Duration),
     ) -> Result<Server> {
-        const FIRST_PAUSE: Duration = Duration::from_millis(250);
-        const LONGEST_PAUSE: Duration = Duration::from_secs(5);
         let end = Instant::now() + timeout;
-        let mut pause = FIRST_PAUSE;
+        let mut pause = self.wait().first;
         loop {
             let error = match tokio::time::timeout_at(end, self.probe_with(Some(&RetryPolicy::NEVER))).await {
                 Ok(Ok(server)) => return Ok(server),
@@ -172,7 +170,7 @@ impl Client {
             }
             on_wait(&error, pause);
             sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = self.wait().after(pause);
         }
     }
 

@@ -3,7 +3,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rand::Rng;
 
-use crate::ClientError;
+use crate::{ClientError, ErrorKind};
 
 /// When a failed request is tried again: exponential pauses with full jitter, within a budget of time.
 ///
@@ -17,6 +17,8 @@ pub struct RetryPolicy {
     pub base: Duration,
     /// Upper bound of every pause. Default: 30 s.
     pub cap: Duration,
+    /// Whether a request that timed out is tried again. Default: yes.
+    pub on_timeout: bool,
 }
 
 impl Default for RetryPolicy {
@@ -25,6 +27,7 @@ impl Default for RetryPolicy {
             budget: Duration::from_secs(120),
             base: Duration::from_millis(500),
             cap: Duration::from_secs(30),
+            on_timeout: true,
         }
     }
 }
@@ -40,7 +43,8 @@ pub enum Repeat {
 
 impl RetryPolicy {
     /// Every request is tried once.
-    pub const NEVER: Self = Self { budget: Duration::ZERO, base: Duration::ZERO, cap: Duration::ZERO };
+    pub const NEVER: Self =
+        Self { budget: Duration::ZERO, base: Duration::ZERO, cap: Duration::ZERO, on_timeout: false };
 
     /// The pause before the next attempt, `None` to give up.
     ///
@@ -54,6 +58,7 @@ impl RetryPolicy {
         rng: &mut R,
     ) -> Option<Duration> {
         let refused = !error.is_retryable()
+            || (error.kind() == ErrorKind::Timeout && !self.on_timeout)
             || (repeat == Repeat::IfNotDone && error.may_have_happened())
             || self.budget.is_zero();
         if refused {
@@ -90,6 +95,17 @@ pub(crate) fn parse_retry_after(value: &str, now: DateTime<Utc>) -> Option<Durat
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_timeout_is_tried_again_only_where_that_is_wanted() {
+        let error = ClientError::new(ErrorKind::Timeout, "slow");
+        let next = |on_timeout| {
+            let policy = RetryPolicy { on_timeout, ..RetryPolicy::default() };
+            policy.next(1, Duration::ZERO, &error, Repeat::Freely, &mut rand::rng())
+        };
+        assert!(next(true).is_some());
+        assert_eq!(next(false), None);
+    }
 
     #[test]
     fn retry_after_is_seconds_or_a_date() {

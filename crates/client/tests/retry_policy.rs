@@ -78,6 +78,7 @@ proptest! {
             budget: Duration::from_secs(1_000_000),
             base: Duration::from_millis(base_ms),
             cap: Duration::from_millis(cap_ms),
+            on_timeout: true,
         };
         let wait = next(&policy, attempt, Duration::ZERO, ErrorKind::Throttled, seed).unwrap();
         let doubled = u128::from(base_ms) << (attempt - 1).min(60);

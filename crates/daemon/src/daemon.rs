@@ -1,12 +1,16 @@
+mod begin;
+mod figures;
+mod reload;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use tracing::Instrument as _;
 use tributary_client::{Client, ClientError};
-use tributary_engine::{Control, Progress, sweep_spools};
+use tributary_engine::sweep_spools;
 use tributary_protocol::{JobType, SyncJobId};
 use tributary_sdk::Registry;
 use tributary_tasks::{Shutdown, TaskScope};
@@ -16,19 +20,17 @@ use crate::budget::ErrorBudget;
 use crate::error::DaemonError;
 use crate::lease::delta;
 use crate::memory::{Checked, Memory};
+use crate::metrics::Metric;
 use crate::observe::{OpenJob, Served};
 use crate::options::DaemonOptions;
-use crate::plan::{Action, Busy, PlanRules, TaskKey, View, plan};
-use crate::run::{Claim, RunControl};
+use crate::plan::{Busy, PlanRules, TaskKey, View, plan};
 use crate::service::Service;
-use crate::status::{DaemonStatus, RunningSync};
+use crate::status::DaemonStatus;
 
 /// Longest pause between two looks at the open jobs: how soon a job is begun that somebody asks for.
 const JOBS_PAUSE: Duration = Duration::from_secs(1);
 /// How long a task is left alone that failed for now.
 const PUT_OFF: Duration = Duration::from_secs(5);
-/// How long something is left alone that will not change soon by itself.
-const PUT_OFF_LONG: Duration = Duration::from_secs(600);
 
 /// Serves connectors: looks after them, creates the jobs of their schedules, and runs jobs.
 ///
@@ -39,6 +41,22 @@ pub struct Daemon {
     registry: Registry,
     options: DaemonOptions,
     status: DaemonStatus,
+    reloads: watch::Sender<Option<Other>>,
+}
+
+/// What a daemon is to go on with.
+type Other = Arc<(Client, DaemonOptions)>;
+
+/// Gives a running daemon other options. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct DaemonHandle(watch::Sender<Option<Other>>);
+
+impl DaemonHandle {
+    /// Goes on with another client and other options. Running syncs end with what they began with; the state folder and the
+    /// worker's name stay.
+    pub fn reload(&self, client: Client, options: DaemonOptions) {
+        self.0.send_replace(Some(Arc::new((client, options))));
+    }
 }
 
 /// What a task came to.
@@ -52,6 +70,8 @@ enum Done {
     Kept(UpkeepDone),
     /// A slot is served.
     Served(JobType, DateTime<Utc>),
+    /// A custom schedule's slot is served.
+    ServedCustom(DateTime<Utc>),
     /// Nothing to remember.
     Nothing,
 }
@@ -60,7 +80,14 @@ impl Daemon {
     /// A daemon that does nothing yet.
     #[must_use]
     pub fn new(client: Client, registry: Registry, options: DaemonOptions) -> Self {
-        Self { client, registry, options, status: DaemonStatus::default() }
+        let reloads = watch::Sender::new(None);
+        Self { client, registry, options, status: DaemonStatus::default(), reloads }
+    }
+
+    /// Gives it other options while it runs.
+    #[must_use]
+    pub fn handle(&self) -> DaemonHandle {
+        DaemonHandle(self.reloads.clone())
     }
 
     /// What the daemon is doing, for health checks and displays; valid while it runs.
@@ -80,7 +107,7 @@ impl Daemon {
             () = shutdown.stopping() => return Ok(()),
             started = start(&service) => started?,
         }
-        let mut looping = Loop::new(service, self.status);
+        let mut looping = Loop::new(service, self.status, self.reloads.subscribe());
         let ended = Box::pin(looping.run()).await;
         Box::pin(looping.stop()).await;
         ended
@@ -102,7 +129,16 @@ async fn start(service: &Service) -> Result<(), DaemonError> {
     for warning in server.warnings() {
         tracing::warn!("{warning}");
     }
-    service.client.ensure_protocol_indices().await?;
+    let mut attempt = 1;
+    while let Err(error) = service.client.ensure_protocol_indices().await {
+        if attempt >= options.preflight_attempts {
+            return Err(error.into());
+        }
+        let pause_ms = options.preflight_pause.as_millis() as u64;
+        tracing::warn!(%error, attempt, pause_ms, "the protocol's indices are not there yet; trying again");
+        tokio::time::sleep(options.preflight_pause).await;
+        attempt += 1;
+    }
     tracing::info!(version = server.version, worker = options.worker_name, "serving connectors");
     Ok(())
 }
@@ -122,13 +158,14 @@ struct Loop {
     names: HashMap<String, TaskKey>,
     budget: ErrorBudget,
     status: DaemonStatus,
+    reloads: watch::Receiver<Option<Other>>,
     swept: bool,
     next_jobs: Instant,
     next_connectors: Instant,
 }
 
 impl Loop {
-    fn new(service: Arc<Service>, status: DaemonStatus) -> Self {
+    fn new(service: Arc<Service>, status: DaemonStatus, reloads: watch::Receiver<Option<Other>>) -> Self {
         let options = &service.options;
         Self {
             rules: PlanRules::of(options),
@@ -141,6 +178,7 @@ impl Loop {
             tasks: TaskScope::new(),
             names: HashMap::new(),
             status,
+            reloads,
             swept: false,
             next_jobs: Instant::now(),
             next_connectors: Instant::now(),
@@ -151,9 +189,11 @@ impl Loop {
     async fn run(&mut self) -> Result<(), DaemonError> {
         let shutdown = self.service.shutdown.clone();
         loop {
+            self.status.turned(self.service.now());
             tokio::select! {
                 biased;
                 () = shutdown.stopping() => return Ok(()),
+                Ok(()) = self.reloads.changed() => self.reload(),
                 Some(ended) = self.tasks.next(), if !self.tasks.is_empty() => self.absorb(ended),
                 () = sleep_until(self.next_jobs) => {
                     let looked = tokio::select! {
@@ -179,13 +219,23 @@ impl Loop {
         let whole = Instant::now() >= self.next_connectors;
         if whole {
             self.next_connectors = Instant::now() + pause;
+            let begun = Instant::now();
             let connectors = self.service.observer.connectors().await?;
+            self.service.options.metrics.took(
+                Metric::PollSeconds,
+                &[("what", "connectors")],
+                begun.elapsed(),
+            );
+            self.learn_secrets(&connectors);
             self.memory.see_connectors(self.service.now(), &connectors);
             self.connectors = connectors;
         }
+        let begun = Instant::now();
         self.jobs = self.service.observer.jobs().await?;
+        self.service.options.metrics.took(Metric::PollSeconds, &[("what", "jobs")], begun.elapsed());
         self.memory.see_jobs(self.service.now(), &self.jobs, &self.connectors);
         self.status.looked(self.service.now());
+        self.show();
         if !whole && self.has_new_stranger() {
             self.next_jobs = Instant::now();
             self.next_connectors = Instant::now();
@@ -226,6 +276,8 @@ impl Loop {
 
     /// A look failed. A cluster that is away is waited for; one that refuses is borne for a while.
     fn bear(&mut self, error: ClientError) -> Result<(), DaemonError> {
+        self.status.troubled(error.to_string());
+        self.service.options.metrics.count(Metric::PollFailures, &[], 1);
         self.next_connectors = Instant::now();
         self.next_jobs = Instant::now() + self.service.options.poll_interval;
         if error.is_retryable() {
@@ -246,78 +298,6 @@ impl Loop {
         };
         for action in plan(self.service.now(), &view) {
             self.begin(action);
-        }
-    }
-
-    fn begin(&mut self, action: Action) {
-        let key = action.key();
-        let service = Arc::clone(&self.service);
-        let job = |id: &SyncJobId| self.jobs.iter().find(|job| job.id == *id).cloned();
-        let name = key.to_string();
-        match action {
-            Action::Run { job: id, takes_over } => {
-                let Some(job) = job(&id) else { return };
-                let run = RunControl { progress: Progress::new(), control: Control::new() };
-                if let Some(seen) = self.memory.connector_mut(job.connector()) {
-                    seen.last_started = Some(service.now());
-                }
-                self.busy.running.push((id, job.connector().clone(), job.lock()));
-                self.status.began(RunningSync::of(&job, &run.progress));
-                let span = job_span(&job);
-                self.spawn(key, name, run_job(service, job, takes_over, run).instrument(span));
-            }
-            Action::End { job: id, how } => {
-                let Some(job) = job(&id) else { return };
-                let span = job_span(&job);
-                self.spawn(
-                    key,
-                    name,
-                    async move { settled(service.end_dead(&job, how).await.map(|()| Done::Nothing)) }
-                        .instrument(span),
-                );
-            }
-            Action::CheckOrphan { job: id } => {
-                let Some(job) = job(&id) else { return };
-                let span = job_span(&job);
-                let task = async move {
-                    let ended = service.end_orphan(&job).await;
-                    settled(ended.map(|ended| if ended { Done::Nothing } else { Done::PutOff(PUT_OFF_LONG) }))
-                };
-                self.spawn(key, name, task.instrument(span));
-            }
-            Action::CreateSlotJob { connector, kind, slot } => {
-                let span = tracing::info_span!("schedule", connector_id = %connector);
-                let task = async move {
-                    match service.create_slot_job(&connector, kind, slot).await {
-                        Ok(()) => Done::Served(kind, slot),
-                        Err(error) => {
-                            let kind = kind.as_str();
-                            tracing::warn!(kind, "the schedule's job could not be created: {error}");
-                            Done::PutOff(if error.is_mendable() { PUT_OFF * 12 } else { PUT_OFF })
-                        }
-                    }
-                };
-                self.spawn(key, name, task.instrument(span));
-            }
-            Action::Unlock { connector, lock } => {
-                let span = tracing::info_span!("unlock", connector_id = %connector);
-                let task = async move {
-                    match service.unlock(&connector, lock).await {
-                        Ok(()) => Done::PutOff(PUT_OFF),
-                        Err(error) => {
-                            tracing::warn!("the connector's lock could not be released: {error}");
-                            Done::PutOff(PUT_OFF)
-                        }
-                    }
-                };
-                self.spawn(key, name, task.instrument(span));
-            }
-            Action::Upkeep { connector, needs } => {
-                let span = tracing::info_span!("upkeep", connector_id = %connector);
-                let task =
-                    async move { settled(service.look_after(&connector, needs).await.map(Done::Kept)) };
-                self.spawn(key, name, task.instrument(span));
-            }
         }
     }
 
@@ -345,6 +325,7 @@ impl Loop {
             self.busy.running.retain(|(running, ..)| running != id);
             self.jobs.retain(|job| job.id != *id);
             self.status.ended(id);
+            self.show_running();
         }
         match done {
             Done::Ran => self.next_jobs = Instant::now(),
@@ -358,6 +339,14 @@ impl Loop {
                     seen.serve(kind, slot);
                 }
             }
+            Done::ServedCustom(slot) => {
+                self.next_jobs = Instant::now();
+                if let TaskKey::Custom(id, schedule) = &key
+                    && let Some(seen) = self.memory.connector_mut(id)
+                {
+                    seen.serve_custom(schedule, slot);
+                }
+            }
             Done::Nothing => {}
         }
     }
@@ -365,7 +354,7 @@ impl Loop {
     fn remember(&mut self, key: &TaskKey, done: &UpkeepDone) {
         let now = self.service.now();
         if done.unfinished {
-            self.memory.hold(key.clone(), now + delta(PUT_OFF * 6));
+            self.memory.hold(key.clone(), now + delta(PUT_OFF));
         }
         let TaskKey::Upkeep(id) = key else { return };
         let Some(seen) = self.memory.connector_mut(id) else { return };
@@ -381,6 +370,7 @@ impl Loop {
     /// Waits for the tasks: syncs suspend by themselves. What does not end in time, or when an immediate end is asked
     /// for, is dropped.
     async fn stop(&mut self) {
+        self.status.stopping();
         // An error of the loop must stop the syncs too.
         self.service.shutdown.stop();
         let end = Instant::now() + self.service.options.shutdown_grace;
@@ -409,37 +399,4 @@ impl Loop {
         let _gone = tokio::time::timeout(Duration::from_millis(500), self.tasks.abort()).await;
         tracing::info!("stopped");
     }
-}
-
-fn job_span(job: &OpenJob) -> tracing::Span {
-    tracing::info_span!(
-        "job",
-        connector_id = %job.connector(),
-        job_id = %job.id,
-        kind = job.doc.job_type.as_str(),
-    )
-}
-
-async fn run_job(service: Arc<Service>, job: OpenJob, takes_over: bool, run: RunControl) -> Done {
-    match service.claim(job, takes_over).await {
-        Ok(Claim::Taken(claimed)) => {
-            tracing::info!(attempt = claimed.lease.attempt, takes_over, "the sync begins");
-            // How it went was told and written.
-            let _ended = Box::pin(service.run_job(*claimed, run)).await;
-            Done::Ran
-        }
-        // Looked at again with the next look at the jobs.
-        Ok(Claim::Locked | Claim::Missed) => Done::PutOff(JOBS_PAUSE),
-        Err(error) => {
-            tracing::warn!(%error, "the job could not be claimed");
-            Done::PutOff(PUT_OFF)
-        }
-    }
-}
-
-fn settled(outcome: Result<Done, ClientError>) -> Done {
-    outcome.unwrap_or_else(|error| {
-        tracing::warn!(%error, "could not be done for now");
-        Done::PutOff(PUT_OFF)
-    })
 }

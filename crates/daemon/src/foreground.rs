@@ -92,15 +92,22 @@ async fn plan(
         connector: connector.doc,
         resume: None,
         allow_deletes: request.allow_deletes,
+        retry: None,
         mode: Mode::Plan,
         fence: None,
     };
-    let ended = dry_run(preparation, &run).await.map_err(DaemonError::mendable)?;
-    let report = ended.report().clone();
+    let redactor = &service.options.redactor;
+    redactor.learn_configuration(&preparation.job.connector.configuration, None);
+    let ended = dry_run(preparation, &run).await;
+    let ended = ended.map_err(|error| DaemonError::mendable(redactor.text(&error)))?;
+    let mut report = ended.report().clone();
+    for refusal in &mut report.refusals.samples {
+        refusal.reason = redactor.text(&refusal.reason).into_owned();
+    }
     let (status, error) = match &ended {
         Ended::Completed(_) => (SyncStatus::Completed, None),
         Ended::Suspended { .. } | Ended::Canceled(_) => (SyncStatus::Canceled, None),
-        Ended::Failed { error, .. } => (SyncStatus::Error, Some(error.report())),
+        Ended::Failed { error, .. } => (SyncStatus::Error, Some(redactor.text(&error.report()).into_owned())),
     };
     Ok(SyncOutcome { job: None, status, error, report, total: None })
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tributary_engine::Checkpoint;
 
@@ -49,6 +50,18 @@ pub(crate) struct Lease {
     pub(crate) checkpoint: Option<String>,
     /// Whether this job may delete whatever it finds; set by who creates the job.
     pub(crate) allow_deletes: bool,
+    /// The dead letters that this job is there for, if it is; set by who creates the job.
+    pub(crate) retry: Option<Retry>,
+}
+
+/// Dead letters of another job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Retry {
+    /// The other job.
+    pub(crate) job: String,
+    /// Only of these documents; empty: all.
+    #[serde(default)]
+    pub(crate) ids: Vec<String>,
 }
 
 impl Lease {
@@ -68,6 +81,7 @@ impl Lease {
             takeovers: count("takeovers"),
             checkpoint: text("checkpoint"),
             allow_deletes: ours.get("allow_deletes").and_then(Value::as_bool).unwrap_or(false),
+            retry: ours.get("retry").and_then(|retry| serde_json::from_value(retry.clone()).ok()),
         }
     }
 
@@ -87,6 +101,7 @@ impl Lease {
             takeovers: if takes_over { self.takeovers.saturating_add(1) } else { 0 },
             checkpoint: self.checkpoint.clone(),
             allow_deletes: self.allow_deletes,
+            retry: self.retry.clone(),
         }
     }
 
@@ -100,6 +115,7 @@ impl Lease {
             "takeovers": self.takeovers,
             "checkpoint": self.checkpoint,
             "allow_deletes": self.allow_deletes,
+            "retry": self.retry,
         }})
     }
 
@@ -222,6 +238,7 @@ mod tests {
             takeovers: 1,
             checkpoint: Some("{}".to_owned()),
             allow_deletes: true,
+            retry: Some(Retry { job: "j".to_owned(), ids: vec!["a".to_owned()] }),
         }
     }
 

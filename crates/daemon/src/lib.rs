@@ -10,17 +10,28 @@ mod budget;
 mod daemon;
 mod error;
 mod foreground;
+mod job_log;
 mod lease;
+mod letters;
 mod memory;
+mod metrics;
 mod observe;
 mod options;
 mod plan;
+mod redact;
 mod run;
 mod service;
 mod status;
 
-pub use daemon::Daemon;
+pub use daemon::{Daemon, DaemonHandle};
 pub use error::DaemonError;
 pub use foreground::{SyncOutcome, SyncRequest, sync_now};
+pub use job_log::{JobLogLayer, JobLogs};
+pub use letters::{
+    DEAD_LETTERS, Letter, LetterFilter, LetterPage, dead_letters, forget_dead_letters, retry_dead_letters,
+};
+pub use metrics::Metrics;
 pub use options::*;
+pub use redact::Redactor;
+pub use run::ClusterIndex;
 pub use status::{DaemonStatus, RunningSync};

@@ -1,9 +1,10 @@
 //! What this process remembers from one look to the next. Losing it costs a check of every source, nothing else. Pure.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
 use tributary_client::DocVersion;
 use tributary_protocol::{Connector, ConnectorId, JobType, ScheduleEntry, SyncJobId, SyncStatus};
 use tributary_schedule::Schedule;
@@ -30,6 +31,9 @@ pub(crate) struct Seen {
     /// When this process saw it first.
     pub(crate) first: DateTime<Utc>,
     schedules: [Scheduled; 3],
+    /// Its custom schedules by their keys, and what they were read from.
+    custom: BTreeMap<String, CustomSeen>,
+    custom_source: Map<String, Value>,
     /// Its last check.
     pub(crate) checked: Option<Checked>,
     /// When we checked in last.
@@ -88,6 +92,43 @@ struct Scheduled {
     served: Option<DateTime<Utc>>,
 }
 
+impl Scheduled {
+    /// Takes note of the entry there is now; `None`: switched off.
+    fn look(&mut self, now: DateTime<Utc>, first: bool, entry: Option<&ScheduleEntry>) {
+        if self.entry.as_ref() == entry {
+            return;
+        }
+        self.changed = (!first).then_some(now);
+        self.parsed = entry.map(|entry| Schedule::parse(&entry.interval).map_err(|error| error.to_string()));
+        self.entry = entry.cloned();
+    }
+}
+
+/// What is remembered of a custom schedule.
+#[derive(Debug, Default)]
+pub(crate) struct CustomSeen {
+    scheduled: Scheduled,
+    /// Its last slot, as the document says.
+    pub(crate) last_synced: Option<DateTime<Utc>>,
+}
+
+impl CustomSeen {
+    /// The schedule, where it is switched on.
+    pub(crate) fn schedule(&self) -> Option<&Result<Schedule, String>> {
+        self.scheduled.parsed.as_ref()
+    }
+
+    /// When this process saw it change last.
+    pub(crate) fn changed(&self) -> Option<DateTime<Utc>> {
+        self.scheduled.changed
+    }
+
+    /// The latest slot that this process saw served.
+    pub(crate) fn served(&self) -> Option<DateTime<Utc>> {
+        self.scheduled.served
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct JobSeen {
     version: DocVersion,
@@ -96,7 +137,12 @@ struct JobSeen {
 
 /// What a check of the source depends on, as a number.
 pub(crate) fn inputs(doc: &Connector, service_type: Option<&str>) -> u64 {
-    let parts = (&doc.configuration, service_type, &doc.scheduling, &doc.index_name, &doc.features);
+    // Of the custom schedules only what is no trace of their last sync.
+    let custom: Vec<_> = doc
+        .custom_schedules()
+        .map(|(key, read)| (key, read.map(|schedule| (schedule.enabled, schedule.interval))))
+        .collect();
+    let parts = (&doc.configuration, service_type, &doc.scheduling, custom, &doc.index_name, &doc.features);
     xxh3_64(&serde_json::to_vec(&parts).unwrap_or_default())
 }
 
@@ -113,6 +159,8 @@ impl Seen {
         Self {
             first: now,
             schedules: Default::default(),
+            custom: BTreeMap::new(),
+            custom_source: Map::new(),
             checked: None,
             checked_in: None,
             kept_up_to: None,
@@ -126,18 +174,44 @@ impl Seen {
         let first = self.first == now;
         for kind in JobType::ALL {
             let entry = connector.doc.schedule(kind).filter(|entry| entry.enabled);
-            let known = &mut self.schedules[place(kind)];
-            if known.entry.as_ref() == entry {
-                continue;
-            }
-            known.changed = (!first).then_some(now);
-            known.parsed =
-                entry.map(|entry| Schedule::parse(&entry.interval).map_err(|error| error.to_string()));
-            known.entry = entry.cloned();
+            self.schedules[place(kind)].look(now, first, entry);
+        }
+        if self.custom_source != connector.doc.custom_scheduling {
+            self.look_at_custom(now, first, connector);
         }
         if self.facts.version != connector.version {
             self.facts = Facts::of(connector);
         }
+    }
+
+    fn look_at_custom(&mut self, now: DateTime<Utc>, first: bool, connector: &Served) {
+        self.custom_source.clone_from(&connector.doc.custom_scheduling);
+        self.custom.retain(|key, _| connector.doc.custom_scheduling.contains_key(key));
+        for (key, read) in connector.doc.custom_schedules() {
+            // One that cannot be read is told by the connector's check.
+            let Ok(schedule) = read else { continue };
+            let known = self.custom.entry(key.clone()).or_default();
+            let entry = ScheduleEntry { enabled: schedule.enabled, interval: schedule.interval };
+            known.scheduled.look(now, first, Some(&entry).filter(|entry| entry.enabled));
+            known.last_synced = schedule.last_synced;
+        }
+    }
+
+    /// The custom schedules by their keys.
+    pub(crate) fn custom(&self) -> impl Iterator<Item = (&String, &CustomSeen)> {
+        self.custom.iter()
+    }
+
+    /// Takes note that the slot of a custom schedule is served.
+    pub(crate) fn serve_custom(&mut self, key: &str, slot: DateTime<Utc>) {
+        if let Some(known) = self.custom.get_mut(key) {
+            known.scheduled.served = known.scheduled.served.max(Some(slot));
+        }
+    }
+
+    /// Up to which version its document was looked at.
+    pub(crate) fn version(&self) -> DocVersion {
+        self.facts.version
     }
 
     /// The schedule of a kind, where it is switched on.

@@ -1,9 +1,14 @@
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tributary_client::Client;
 use tributary_engine::{DeleteGuard, ErrorLimits, Limits};
 use tributary_protocol::ConnectorId;
+
+use crate::job_log::JobLogs;
+use crate::metrics::Metrics;
+use crate::redact::Redactor;
 
 /// What a [`Daemon`](crate::Daemon) serves and how. [`DaemonOptions::default`] gives the defaults named here.
 #[derive(Clone, Debug)]
@@ -27,6 +32,9 @@ pub struct DaemonOptions {
     pub max_concurrent_content_syncs: usize,
     /// Access-control syncs at once; at least 1. Default 1.
     pub max_concurrent_access_control_syncs: usize,
+    /// Syncs of a service type at once, within the limits above; types not named have no limit of their own. Default:
+    /// none.
+    pub max_concurrent_by_type: BTreeMap<String, usize>,
     /// Connectors looked after at once: registrations, checks of sources, job creation; at least 1. Default 4.
     pub max_scheduling_tasks: usize,
     /// How long running syncs may take to store what they have read when asked to stop. Default 20 s.
@@ -35,6 +43,12 @@ pub struct DaemonOptions {
     pub check_timeout: Duration,
     /// Pause between two checks of a source that works. Default 15 minutes.
     pub recheck: Duration,
+    /// Pause between two checks whether the connector of an open job still exists. Default 10 minutes.
+    pub orphan_recheck: Duration,
+    /// Attempts to prepare the protocol's indices at start; at least 1. Default 10.
+    pub preflight_attempts: u32,
+    /// Pause between those attempts. Default 30 s.
+    pub preflight_pause: Duration,
     /// How long the cluster may be away at start; `None`: for ever. Default 4 minutes.
     pub start_timeout: Option<Duration>,
     /// Refused looks within [`DaemonOptions::max_errors_span`] that end the daemon when exceeded. Waiting for a cluster
@@ -46,8 +60,31 @@ pub struct DaemonOptions {
     pub state_dir: PathBuf,
     /// Name under which jobs are claimed (`worker_hostname`). Default: the machine's name and eight random digits.
     pub worker_name: String,
+    /// Which finished jobs are deleted. Default: those older than 90 days that are not among the latest 100.
+    pub job_retention: JobRetention,
     /// What every sync is run with.
     pub sync: SyncOptions,
+    /// Where figures are counted. Default: for this daemon alone.
+    pub metrics: Metrics,
+    /// Hides secrets in what is logged and written. Default: knows the connectors' secrets only.
+    pub redactor: Redactor,
+    /// Log lines of running jobs, gathered by its layer in the process's log. Default: none.
+    pub job_logs: JobLogs,
+}
+
+/// How long finished jobs are kept, per connector, content and access-control syncs each for themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobRetention {
+    /// The age at which a job goes, counted from its end; `None`: never.
+    pub age: Option<Duration>,
+    /// The latest jobs, which stay however old they are; 1 to 9,000.
+    pub count: usize,
+}
+
+impl Default for JobRetention {
+    fn default() -> Self {
+        Self { age: Some(Duration::from_secs(90 * 24 * 3600)), count: 100 }
+    }
 }
 
 /// How the syncs of a process are run.
@@ -64,6 +101,17 @@ pub struct SyncOptions {
     pub fingerprint: bool,
     /// Contents larger than this many bytes are not fetched. Default 10 MiB.
     pub max_body_bytes: u64,
+    /// Longest time in one go; then the sync ends with an error. Default: none.
+    pub time_limit: Option<Duration>,
+    /// Operations written in a second at the most. Default: no limit.
+    pub rate_limit: Option<f64>,
+    /// Documents between two lines of progress in the log, of which there are never two within 10 s; 0: none.
+    /// Default 0.
+    pub progress_every: u64,
+    /// Whether every operation is logged, at level debug. Default no.
+    pub log_operations: bool,
+    /// Log lines kept in a job's document. Default 100.
+    pub job_log_lines: usize,
 }
 
 /// Which connectors are served: the listed ones, those of the service types, or all.
@@ -127,6 +175,11 @@ impl Default for SyncOptions {
             delete_guard: DeleteGuard::default(),
             fingerprint: true,
             max_body_bytes: 10 << 20,
+            time_limit: None,
+            rate_limit: None,
+            progress_every: 0,
+            log_operations: false,
+            job_log_lines: 100,
         }
     }
 }
@@ -142,16 +195,24 @@ impl Default for DaemonOptions {
             max_takeovers: 5,
             max_concurrent_content_syncs: 1,
             max_concurrent_access_control_syncs: 1,
+            max_concurrent_by_type: BTreeMap::new(),
             max_scheduling_tasks: 4,
             shutdown_grace: Duration::from_secs(20),
             check_timeout: Duration::from_secs(30),
             recheck: Duration::from_secs(900),
+            orphan_recheck: Duration::from_secs(600),
+            preflight_attempts: 10,
+            preflight_pause: Duration::from_secs(30),
             start_timeout: Some(Duration::from_secs(240)),
             max_errors: 20,
             max_errors_span: Duration::from_secs(600),
             state_dir: PathBuf::from("tributary-data/state"),
             worker_name: worker_name(),
+            job_retention: JobRetention::default(),
             sync: SyncOptions::default(),
+            metrics: Metrics::default(),
+            redactor: Redactor::default(),
+            job_logs: JobLogs::default(),
         }
     }
 }
@@ -166,6 +227,9 @@ impl DaemonOptions {
         ] {
             *limit = (*limit).max(1);
         }
+        self.preflight_attempts = self.preflight_attempts.max(1);
+        // More than 10,000 found documents are not counted through.
+        self.job_retention.count = self.job_retention.count.clamp(1, 9000);
         self.lease = self.lease.max(Duration::from_secs(3));
         self.poll_interval = self.poll_interval.max(Duration::from_millis(10));
         // What is left of the grace goes to telling how the job stands.

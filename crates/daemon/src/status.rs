@@ -13,6 +13,9 @@ pub struct DaemonStatus(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 struct State {
     looked: Option<DateTime<Utc>>,
+    turned: Option<DateTime<Utc>>,
+    trouble: Option<String>,
+    stopping: bool,
     running: Vec<RunningSync>,
 }
 
@@ -47,6 +50,25 @@ impl DaemonStatus {
         self.with(|state| state.looked)
     }
 
+    /// When the daemon's loop began its last turn; `None`: it has not begun. A loop that turns is alive, even while the
+    /// cluster is away.
+    #[must_use]
+    pub fn last_turn(&self) -> Option<DateTime<Utc>> {
+        self.with(|state| state.turned)
+    }
+
+    /// Why the last look failed; `None`: it did not.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.with(|state| state.trouble.clone())
+    }
+
+    /// Whether it takes no work any more.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.with(|state| state.stopping)
+    }
+
     /// The syncs that run.
     #[must_use]
     pub fn running(&self) -> Vec<RunningSync> {
@@ -54,7 +76,22 @@ impl DaemonStatus {
     }
 
     pub(crate) fn looked(&self, now: DateTime<Utc>) {
-        self.with(|state| state.looked = Some(now));
+        self.with(|state| {
+            state.looked = Some(now);
+            state.trouble = None;
+        });
+    }
+
+    pub(crate) fn turned(&self, now: DateTime<Utc>) {
+        self.with(|state| state.turned = Some(now));
+    }
+
+    pub(crate) fn troubled(&self, why: String) {
+        self.with(|state| state.trouble = Some(why));
+    }
+
+    pub(crate) fn stopping(&self) {
+        self.with(|state| state.stopping = true);
     }
 
     pub(crate) fn began(&self, sync: RunningSync) {

@@ -363,8 +363,9 @@ async fn a_refused_document_is_named_in_its_job() {
     let job = rig.job_is(&id, SyncStatus::Completed).await;
     assert_eq!(job.indexed_document_count, 0);
     let refused = support::refused(&job);
-    assert_eq!(refused["samples"].as_array().unwrap().len(), 5, "{refused}");
-    assert!(refused["samples"][0]["reason"].as_str().unwrap().contains("title"), "{refused}");
+    assert_eq!(refused["dead_letters"], 5, "{refused}");
+    assert_eq!(refused["last"].as_array().unwrap().len(), 5, "{refused}");
+    assert!(refused["last"][0]["reason"].as_str().unwrap().contains("title"), "{refused}");
     rig.stop(&shutdown).await;
 }
 
@@ -410,7 +411,12 @@ async fn dead_jobs_that_were_to_be_cancelled_and_jobs_without_connector_end() {
 async fn what_a_connector_cannot_do_fails_with_a_reason_instead_of_waiting_for_ever() {
     let world = World::new("unable").with_documents(1);
     let mut rig = Rig::start(&world).await;
-    let shutdown = rig.daemon(rig.options());
+    let off = json!({"document_level_security": {"enabled": false}});
+    let mut options = rig.options();
+    // Of a connector that is not listed, features that are switched off stay so.
+    options.connectors = tributary_daemon::Selection::all();
+    rig.client.update_connector(&rig.connector, &json!({"features": off}), None).await.unwrap();
+    let shutdown = rig.daemon(options);
     rig.is_connected().await;
     let id = rig.ask(JobType::AccessControl).await;
     let job = rig.job_is(&id, SyncStatus::Error).await;

@@ -1,8 +1,11 @@
 use std::collections::BTreeMap;
 
+use crate::batch::OpKind;
+use crate::letters::{LetterBox, Letters};
 use crate::monitor::ErrorMonitor;
 use crate::port::ItemResult;
 use crate::progress::Progress;
+use crate::redact::without_values;
 use crate::report::{Refusal, Refusals, SyncError, SyncErrorKind};
 use crate::sender::Outcome;
 use crate::spec::{ErrorLimits, Limits};
@@ -14,6 +17,9 @@ pub(crate) struct Account<'a> {
     monitor: ErrorMonitor,
     refusals: Refusals,
     samples: usize,
+    queue: usize,
+    /// The dead letters of the same documents.
+    pub(crate) letters: LetterBox,
 }
 
 /// What an answer means to the stages.
@@ -28,12 +34,19 @@ pub(crate) enum Noted {
 }
 
 impl<'a> Account<'a> {
-    pub(crate) fn new(progress: &'a Progress, errors: ErrorLimits, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        progress: &'a Progress,
+        errors: ErrorLimits,
+        limits: &Limits,
+        letters: Option<Letters>,
+    ) -> Self {
         Self {
             progress,
             monitor: ErrorMonitor::new(errors),
             refusals: Refusals::default(),
             samples: limits.samples,
+            queue: errors.queue,
+            letters: LetterBox::new(letters),
         }
     }
 
@@ -53,29 +66,38 @@ impl<'a> Account<'a> {
         self.refusals
     }
 
-    /// A document stays as it is for a reason on our side.
-    pub(crate) fn skipped(&mut self, refusal: Refusal) {
+    /// A document, listed as number `position`, stays as it is for a reason on our side.
+    pub(crate) fn skipped(&mut self, refusal: Refusal, position: u64) {
         tracing::debug!(id = refusal.id, kind = refusal.kind, reason = refusal.reason, "document skipped");
         self.progress.skipped(1);
-        self.refusals.add(refusal, self.samples);
+        self.left_out(refusal, OpKind::Index, position, false);
     }
 
     /// A document cannot be written.
-    pub(crate) fn failed(&mut self, refusal: Refusal) {
+    pub(crate) fn failed(&mut self, refusal: Refusal, position: u64) {
+        self.refused(refusal, OpKind::Index, position);
+    }
+
+    fn refused(&mut self, refusal: Refusal, op: OpKind, position: u64) {
         tracing::debug!(id = refusal.id, kind = refusal.kind, reason = refusal.reason, "document refused");
         self.progress.failed(1);
+        self.left_out(refusal, op, position, false);
+    }
+
+    fn left_out(&mut self, refusal: Refusal, op: OpKind, position: u64, written: bool) {
+        self.letters.note(&refusal, op, position, written);
         self.refusals.add(refusal, self.samples);
     }
 
     /// A document is written without its content.
-    pub(crate) fn content_left_out(&mut self, id: &str, reason: String) {
+    pub(crate) fn content_left_out(&mut self, id: &str, reason: String, position: u64) {
         let refusal =
             Refusal { id: id.to_owned(), kind: "content_left_out".to_owned(), reason, status: None };
-        self.refusals.add(refusal, self.samples);
+        self.left_out(refusal, OpKind::Index, position, true);
     }
 
     /// The index answered (or not); the error is the error monitor's, when it trips.
-    pub(crate) fn answered(&mut self, outcome: Outcome) -> (Noted, Result<(), SyncError>) {
+    pub(crate) fn answered(&mut self, outcome: Outcome, position: u64) -> (Noted, Result<(), SyncError>) {
         match outcome {
             Outcome::Abandoned => (Noted::Open, Ok(())),
             Outcome::Done { result, changed_id } => {
@@ -87,14 +109,28 @@ impl<'a> Account<'a> {
                 self.monitor.success();
                 let reason = "an ingest pipeline dropped the document".to_owned();
                 let kind = "dropped_by_pipeline".to_owned();
-                self.skipped(Refusal { id, kind, reason, status: None });
+                self.skipped(Refusal { id, kind, reason, status: None }, position);
                 (Noted::Settled, Ok(()))
             }
-            Outcome::Refused { id, status, kind, reason } => {
+            Outcome::Refused { id, op, status, kind, reason } => {
+                let reason = without_values(&reason, &id);
                 let last = format!("{kind}: {reason}");
-                self.failed(Refusal { id, kind, reason, status: Some(status) });
-                (Noted::Settled, self.monitor.refusal(&last).map_err(too_many))
+                let refusal = Refusal { id, kind, reason, status: Some(status) };
+                self.refusals.refused_last(&refusal, self.queue);
+                self.refused(refusal, op, position);
+                let verdict = self.monitor.refusal(&last);
+                if verdict.is_err() {
+                    self.tell_last();
+                }
+                (Noted::Settled, verdict.map_err(too_many))
             }
+        }
+    }
+
+    /// What led to the end, for the log.
+    fn tell_last(&self) {
+        for Refusal { id, kind, reason, status } in &self.refusals.last {
+            tracing::error!(id, status, "refused: {kind}: {reason}");
         }
     }
 

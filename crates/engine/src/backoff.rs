@@ -3,7 +3,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::control::{Brake, Hold};
-use crate::port::PortError;
+use crate::port::{PortError, PortErrorKind};
 
 const FIRST: Duration = Duration::from_millis(500);
 const LONGEST: Duration = Duration::from_secs(30);
@@ -39,8 +39,9 @@ impl Backoff {
         *self = Self { turns: self.turns, ..Self::new(self.patience) };
     }
 
-    /// Waits for the next turn, at least `asked` when the index asked for that.
-    pub(crate) async fn wait(&mut self, brake: &Brake, asked: Option<Duration>) -> Waited {
+    /// Waits for the next turn after `error`, at least as long as the index asked for. An index that is there and only
+    /// wants less at once is waited for a fifth of the time.
+    pub(crate) async fn wait(&mut self, brake: &Brake, error: &PortError) -> Waited {
         if brake.level() >= Hold::Retries {
             return Waited::Stopped;
         }
@@ -49,7 +50,8 @@ impl Backoff {
         if left.is_zero() {
             return Waited::Enough;
         }
-        let pause = self.spread(self.next).max(asked.unwrap_or_default()).min(left);
+        let next = if error.kind == PortErrorKind::Throttled { self.next / 5 } else { self.next };
+        let pause = self.spread(next).max(error.retry_after.unwrap_or_default()).min(left);
         self.next = (self.next * 2).min(LONGEST);
         tokio::select! {
             () = tokio::time::sleep(pause) => Waited::Again,
@@ -88,7 +90,7 @@ where
             Err(error) => error,
         };
         tracing::debug!(%error, "the index is away or overloaded; trying again");
-        match backoff.wait(brake, error.retry_after).await {
+        match backoff.wait(brake, &error).await {
             Waited::Again => {}
             Waited::Enough => return Some(Err(error)),
             Waited::Stopped => return None,
@@ -101,8 +103,6 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
-    use crate::port::PortErrorKind;
-
     fn away() -> PortError {
         PortError::new(PortErrorKind::Unavailable, "away")
     }
@@ -144,7 +144,12 @@ mod tests {
     async fn the_index_may_ask_for_longer_pauses() {
         let start = Instant::now();
         let mut backoff = Backoff::new(Duration::from_secs(600));
-        assert_eq!(backoff.wait(&Brake::new(), Some(Duration::from_secs(90))).await, Waited::Again);
+        let asks = PortError { retry_after: Some(Duration::from_secs(90)), ..away() };
+        assert_eq!(backoff.wait(&Brake::new(), &asks).await, Waited::Again);
         assert_eq!(start.elapsed(), Duration::from_secs(90));
+        let mut backoff = Backoff::new(Duration::from_secs(600));
+        let throttled = PortError::new(PortErrorKind::Throttled, "busy");
+        assert_eq!(backoff.wait(&Brake::new(), &throttled).await, Waited::Again);
+        assert!(start.elapsed() < Duration::from_secs(90) + FIRST / 2, "busy is not away");
     }
 }

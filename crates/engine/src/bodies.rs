@@ -12,6 +12,8 @@ use crate::prepare::Prepared;
 
 /// Bytes set aside for a content of unknown size.
 const UNKNOWN: usize = 1 << 20;
+/// How many that wait are looked through for one that fits.
+const LOOK_AHEAD: usize = 64;
 
 /// A document that waits for its content.
 #[derive(Debug)]
@@ -52,17 +54,20 @@ impl Bodies {
         self.waiting.is_empty() && self.running.is_empty()
     }
 
-    /// Starts as many fetches as may run.
+    /// Starts as many fetches as may run. One that is too large for the moment lets smaller ones pass: what holds the
+    /// memory may be slow.
     pub(crate) fn start(&mut self, ledger: &mut Ledger) {
-        while self.running.len() < self.most
-            && let Some(next) = self.waiting.front()
-        {
-            let reserved = needed(&next.body, self.max_bytes);
-            if !ledger.content_may_start(reserved, self.running.len()) {
+        while self.running.len() < self.most {
+            let running = self.running.len();
+            let sizes =
+                self.waiting.iter().take(LOOK_AHEAD).map(|waiting| needed(&waiting.body, self.max_bytes));
+            let mut sizes = sizes.enumerate();
+            let Some((at, reserved)) = sizes.find(|(_, size)| ledger.content_may_start(*size, running))
+            else {
                 return;
-            }
-            let Some(Waiting { pending, document, body }) = self.waiting.pop_front() else { return };
-            ledger.take(reserved);
+            };
+            let Some(Waiting { pending, document, body }) = self.waiting.remove(at) else { return };
+            ledger.reserve(reserved);
             let max_bytes = self.max_bytes;
             self.running.push(Box::pin(async move {
                 let content = fetch(body, max_bytes).await;

@@ -15,6 +15,15 @@ pub(crate) struct Mark {
     pub(crate) records: u64,
 }
 
+/// Where a document stands in a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// See [`Checkpoints::enter`].
+    pub(crate) epoch: u64,
+    /// Its number.
+    pub(crate) position: u64,
+}
+
 /// Stretch of a listing between two checkpoints.
 #[derive(Debug, Default)]
 struct Epoch {

@@ -43,6 +43,8 @@ enum Happened {
     Looked(Looked),
     Fetched(Fetched),
     Delivered(Delivered),
+    /// Dead letters, or not.
+    Kept,
     Lingered,
     OutOfTime,
 }
@@ -94,6 +96,7 @@ impl<I: IndexPort> Driver<'_, '_, '_, I> {
                 Happened::Looked(looked) => self.try_to(|pipeline| pipeline.looked(looked)),
                 Happened::Fetched(fetched) => self.pipeline.fetched(fetched),
                 Happened::Delivered(delivered) => self.try_to(|pipeline| pipeline.delivered(delivered)),
+                Happened::Kept => {}
                 Happened::Lingered => self.pipeline.outbox.seal(),
                 Happened::OutOfTime => {
                     self.give_up();
@@ -118,6 +121,7 @@ impl<I: IndexPort> Driver<'_, '_, '_, I> {
             Some(delivered) = pipeline.outbox.next() => Happened::Delivered(delivered),
             Some(looked) = futures::StreamExt::next(&mut pipeline.lookups) => Happened::Looked(looked),
             Some(fetched) = pipeline.bodies.next() => Happened::Fetched(fetched),
+            Some(()) = pipeline.account.letters.next() => Happened::Kept,
             steps = self.reader.next(allowance), if allowance > 0 => Happened::Read(steps),
             () = tokio::time::sleep_until(lingers.unwrap_or_else(never)), if lingers.is_some() => {
                 Happened::Lingered

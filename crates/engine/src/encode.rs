@@ -1,13 +1,11 @@
-use std::io::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use tributary_sdk::Access;
 
 use crate::batch::{Batch, OpKind, OpRef};
+use crate::json;
 use crate::prepare::{
     ACCESS_FIELD, OWN_FIELD, Prepared, SWITCH_FIELDS, TIMESTAMP_FIELD, is_engine_field, switches,
     written_time,
@@ -18,6 +16,8 @@ use crate::spec::PipelineFlags;
 const NOBODY: &str = "tributary:nobody";
 /// Most bytes set aside for a new batch before it has any.
 const FIRST_CAPACITY: usize = 256 << 10;
+/// Most bytes set aside for a batch because the one before it took as many.
+const MOST_CAPACITY: usize = 4 << 20;
 
 /// Fetched content as it is written.
 #[derive(Debug)]
@@ -51,6 +51,10 @@ pub(crate) enum Unwritten {
 pub(crate) struct BatchBuilder {
     payload: Vec<u8>,
     ops: Vec<OpRef>,
+    /// Size and operations of the batch before: the next one is like it, and growing step by step would copy it.
+    last: (usize, usize),
+    /// The time that was written last, as text: it is the same for many documents.
+    now: Option<(DateTime<Utc>, String)>,
 }
 
 impl BatchBuilder {
@@ -67,6 +71,7 @@ impl BatchBuilder {
     }
 
     pub(crate) fn seal(&mut self) -> Batch {
+        self.last = (self.payload.len(), self.ops.len());
         let payload = std::mem::take(&mut self.payload);
         Batch::new(payload.into(), std::mem::take(&mut self.ops))
     }
@@ -74,14 +79,17 @@ impl BatchBuilder {
     /// Takes the last operation out into a batch of its own.
     pub(crate) fn split_last(&mut self) -> Option<Self> {
         let mut op = self.ops.pop()?;
-        let payload = self.payload.split_off(op.range.start);
+        let last = (op.range.start, self.ops.len());
+        let mut payload = Vec::with_capacity(op.range.len().max(last.0 + last.0 / 8).min(MOST_CAPACITY));
+        payload.extend_from_slice(&self.payload[op.range.start..]);
+        self.payload.truncate(op.range.start);
         op.range = 0..payload.len();
-        Some(Self { payload, ops: vec![op] })
+        Some(Self { payload, ops: vec![op], last, now: self.now.take() })
     }
 
     /// Appends a delete; returns its size.
     pub(crate) fn delete(&mut self, id: String) -> usize {
-        let start = self.begin(64 + id.len());
+        let start = self.begin(0);
         self.action("delete", &id);
         self.end(id, OpKind::Delete, start)
     }
@@ -98,9 +106,10 @@ impl BatchBuilder {
         style: Style,
     ) -> Result<usize, (String, Unwritten)> {
         let start = self.begin(FIRST_CAPACITY);
-        let attached =
-            matches!(content, Written::Attachment(_)) || document.fields.contains_key("_attachment");
+        let attached = matches!(content, Written::Attachment(_))
+            || document.fields.keys().any(|name| name == "_attachment");
         self.action("index", &document.id);
+        let now = now.map(|now| written_now(&mut self.now, now));
         if let Err(error) = write_source(&mut self.payload, &document, content, now, style.pipeline) {
             self.payload.truncate(start);
             return Err((document.id, Unwritten::Malformed(error.to_string())));
@@ -120,7 +129,9 @@ impl BatchBuilder {
 
     fn begin(&mut self, capacity: usize) -> usize {
         if self.payload.capacity() == 0 {
-            self.payload.reserve(capacity);
+            let (bytes, operations) = self.last;
+            self.payload.reserve(capacity.max(bytes + bytes / 8).clamp(1 << 10, MOST_CAPACITY));
+            self.ops.reserve(operations);
         }
         self.payload.len()
     }
@@ -129,7 +140,7 @@ impl BatchBuilder {
         self.payload.extend_from_slice(b"{\"");
         self.payload.extend_from_slice(action.as_bytes());
         self.payload.extend_from_slice(b"\":{\"_id\":");
-        string(&mut self.payload, id);
+        json::string(&mut self.payload, id);
         self.payload.extend_from_slice(b"}}\n");
     }
 
@@ -140,47 +151,65 @@ impl BatchBuilder {
     }
 }
 
+/// `now` as text; `last` holds the one asked for before.
+fn written_now<'a>(last: &'a mut Option<(DateTime<Utc>, String)>, now: &DateTime<Utc>) -> &'a str {
+    if last.as_ref().is_none_or(|(time, _)| time != now) {
+        *last = None;
+    }
+    &last.get_or_insert_with(|| (*now, written_time(now))).1
+}
+
 fn write_source(
     out: &mut Vec<u8>,
     document: &Prepared,
     content: Written,
-    now: Option<&DateTime<Utc>>,
+    now: Option<&str>,
     pipeline: Option<PipelineFlags>,
 ) -> serde_json::Result<()> {
     out.extend_from_slice(b"{\"id\":");
-    string(out, &document.id);
+    json::string(out, &document.id);
     let content_field = match content {
         Written::Nothing => "",
         Written::Text(_) => "body",
         Written::Attachment(_) => "_attachment",
     };
+    let mut own_time = false;
     for (name, value) in &document.fields {
+        own_time |= name == TIMESTAMP_FIELD;
         if name.as_str() != content_field && !is_engine_field(name, document) {
-            field(out, name, value)?;
+            name_of(out, name);
+            json::value(out, value)?;
         }
     }
-    let own_time = document.fields.contains_key(TIMESTAMP_FIELD);
-    if let Some(time) = document.timestamp.as_ref().or(now.filter(|_| !own_time)) {
-        field(out, TIMESTAMP_FIELD, &written_time(time))?;
+    match (&document.timestamp, now) {
+        (Some(time), _) => text_field(out, TIMESTAMP_FIELD, &written_time(time)),
+        (None, Some(now)) if !own_time => text_field(out, TIMESTAMP_FIELD, now),
+        (None, _) => {}
     }
     if let Some(flags) = pipeline {
         for (name, on) in SWITCH_FIELDS.iter().zip(switches(flags)) {
-            field(out, name, &on)?;
+            name_of(out, name);
+            out.extend_from_slice(if on { b"true" } else { b"false" });
         }
     }
     match &document.access {
         Access::Everyone => {}
-        Access::Only(tokens) if tokens.is_empty() => field(out, ACCESS_FIELD, &[NOBODY])?,
-        Access::Only(tokens) => field(out, ACCESS_FIELD, tokens)?,
+        Access::Only(tokens) if tokens.is_empty() => access(out, [NOBODY]),
+        Access::Only(tokens) => access(out, tokens.iter().map(String::as_str)),
     }
     if let Some(fingerprint) = document.fingerprint {
         name_of(out, OWN_FIELD);
-        // Writing to memory does not fail.
-        let _written = write!(out, "{{\"fingerprint\":\"{fingerprint}\"}}");
+        out.extend_from_slice(b"{\"fingerprint\":\"");
+        json::hex(out, fingerprint.0);
+        out.extend_from_slice(b"\"}");
     }
     match content {
         Written::Nothing => {}
-        Written::Text(text) => field(out, content_field, &text)?,
+        Written::Text(text) => {
+            // Growing by doubling would hold a large content three times.
+            out.reserve(text.len() + text.len() / 32 + content_field.len() + 8);
+            text_field(out, content_field, &text);
+        }
         Written::Attachment(bytes) => {
             name_of(out, content_field);
             attachment(out, &bytes);
@@ -190,21 +219,28 @@ fn write_source(
     Ok(())
 }
 
-fn field<T: Serialize + ?Sized>(out: &mut Vec<u8>, name: &str, value: &T) -> serde_json::Result<()> {
+fn text_field(out: &mut Vec<u8>, name: &str, text: &str) {
     name_of(out, name);
-    serde_json::to_writer(out, value)
+    json::string(out, text);
+}
+
+fn access<'a>(out: &mut Vec<u8>, tokens: impl IntoIterator<Item = &'a str>) {
+    name_of(out, ACCESS_FIELD);
+    out.push(b'[');
+    for (at, token) in tokens.into_iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        json::string(out, token);
+    }
+    out.push(b']');
 }
 
 /// A comma and the name: `id` comes before every other field.
 fn name_of(out: &mut Vec<u8>, name: &str) {
     out.push(b',');
-    string(out, name);
+    json::string(out, name);
     out.push(b':');
-}
-
-fn string(out: &mut Vec<u8>, text: &str) {
-    // Writing text to memory does not fail.
-    let _written = serde_json::to_writer(out, text);
 }
 
 /// Base64 straight into the batch.

@@ -15,7 +15,7 @@ use crate::prepare::Key;
 use crate::progress::Phase;
 use crate::report::SyncError;
 use crate::spec::DeleteGuard;
-use crate::spool::{Leftover, LeftoverList, ScannedSpool, SeenSet, SpoolDir};
+use crate::spool::{Leftover, ScannedSpool, SeenSet, SpoolDir};
 
 /// Ids read from disk at once.
 const PIECE: usize = 1000;
@@ -81,7 +81,8 @@ pub(crate) async fn remove<I: IndexPort>(
         return Ok(());
     }
     pipeline.progress.enter(Phase::Deleting);
-    delete(pipeline, list, seed, control).await
+    let list = list.read().map_err(|error| SyncError::spool(&error))?;
+    delete(pipeline, Doomed::OnDisk(list), control).await
 }
 
 async fn count(seen: Arc<SeenSet>) -> Result<(u64, u64), SyncError> {
@@ -117,7 +118,7 @@ impl<'a, I: IndexPort> Calls<'a, I> {
                 Ok(scanned) => return Ok(scanned),
                 Err(error) => error,
             };
-            if !error.is_retryable() || backoff.wait(&self.brake, error.retry_after).await != Waited::Again {
+            if !error.is_retryable() || backoff.wait(&self.brake, &error).await != Waited::Again {
                 return Err(error.into());
             }
         }
@@ -162,22 +163,57 @@ async fn scan_once<I: IndexPort>(
     Ok(Ok(scanned))
 }
 
-async fn delete<I: IndexPort>(
+/// Documents to be deleted.
+enum Doomed {
+    OnDisk(Leftover),
+    AtHand(Vec<String>),
+}
+
+impl Doomed {
+    /// The next of them; none after the last.
+    async fn next(self) -> std::io::Result<(Self, Vec<String>)> {
+        match self {
+            Self::OnDisk(leftover) => {
+                let (leftover, ids) = leftover.next(PIECE).await?;
+                Ok((Self::OnDisk(leftover), ids))
+            }
+            Self::AtHand(mut ids) => {
+                let rest = ids.split_off(ids.len().min(PIECE));
+                Ok((Self::AtHand(rest), ids))
+            }
+        }
+    }
+}
+
+/// Deletes documents whose deletion was refused before and which a complete listing did not tell of again.
+///
+/// # Errors
+/// What stopped it.
+pub(crate) async fn remove_these<I: IndexPort>(
     pipeline: &mut Pipeline<'_, I>,
-    list: LeftoverList,
-    seed: u64,
+    ids: Vec<String>,
     control: &Control,
 ) -> Result<(), Stop> {
+    pipeline.progress.enter(Phase::Deleting);
+    delete(pipeline, Doomed::AtHand(ids), control).await
+}
+
+async fn delete<I: IndexPort>(
+    pipeline: &mut Pipeline<'_, I>,
+    doomed: Doomed,
+    control: &Control,
+) -> Result<(), Stop> {
+    let seed = pipeline.seed;
     let spool = |error: std::io::Error| SyncError::spool(&error);
-    let mut rest: Option<Leftover> = Some(list.read().map_err(spool)?);
+    let mut rest = Some(doomed);
     let mut outcome = Ok(());
     loop {
-        while let Some(leftover) = rest.take_if(|_| !pipeline.outbox.is_backed_up()) {
-            let (leftover, ids) = leftover.next(PIECE).await.map_err(spool)?;
+        while let Some(doomed) = rest.take_if(|_| !pipeline.outbox.is_backed_up()) {
+            let (doomed, ids) = doomed.next().await.map_err(spool)?;
             if ids.is_empty() {
                 pipeline.outbox.seal();
             } else {
-                rest = Some(leftover);
+                rest = Some(doomed);
             }
             for id in ids {
                 pipeline.delete_now(Key::of(&id, seed), id);

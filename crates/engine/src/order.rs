@@ -8,7 +8,8 @@ use crate::prepare::Key;
 /// the next waits here, and a later one takes its place.
 #[derive(Debug)]
 pub(crate) struct Order<T> {
-    busy: HashMap<Key, Option<T>, BuildHasherDefault<KeyHasher>>,
+    /// Few wait, so they stand apart: the table is small and quick.
+    busy: HashMap<Key, Option<Box<T>>, BuildHasherDefault<KeyHasher>>,
 }
 
 /// What became of a change that wanted to enter.
@@ -35,20 +36,21 @@ impl<T> Order<T> {
                 free.insert(None);
                 Entered::Now(change)
             }
-            Entry::Occupied(mut busy) => match busy.get_mut().replace(change) {
+            Entry::Occupied(mut busy) => match busy.get_mut().replace(Box::new(change)) {
                 None => Entered::Waits,
-                Some(older) => Entered::Replaces(older),
+                Some(older) => Entered::Replaces(*older),
             },
         }
     }
 
     /// The change under way is settled. The one that waited for it, if any, is under way now.
     pub(crate) fn settle(&mut self, key: Key) -> Option<T> {
-        let next = self.busy.get_mut(&key).and_then(Option::take);
+        let Entry::Occupied(mut busy) = self.busy.entry(key) else { return None };
+        let next = busy.get_mut().take();
         if next.is_none() {
-            self.busy.remove(&key);
+            busy.remove();
         }
-        next
+        next.map(|next| *next)
     }
 }
 

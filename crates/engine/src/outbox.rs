@@ -7,6 +7,7 @@ use futures::stream::FuturesUnordered;
 use tokio::time::Instant;
 
 use crate::batch::Batch;
+use crate::checkpoints::Place;
 use crate::control::{Brake, Hold};
 use crate::encode::{BatchBuilder, Style, Unwritten, Written};
 use crate::pace::Pace;
@@ -15,16 +16,13 @@ use crate::prepare::{Key, Prepared};
 use crate::sender::{Delivery, deliver};
 use crate::spec::Limits;
 
-/// Batches are never made smaller than this because of a too large one.
-const SMALLEST_BATCH: usize = 64 << 10;
-
 /// What the stages remember of an operation on its way.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ticket {
     /// Its document.
     pub(crate) key: Key,
-    /// See [`crate::checkpoints::Checkpoints::enter`].
-    pub(crate) epoch: u64,
+    /// Where it stands in the listing.
+    pub(crate) place: Place,
     /// Its size in the request.
     pub(crate) bytes: usize,
 }
@@ -41,7 +39,6 @@ pub(crate) struct Outbox<'a, I> {
     index: &'a I,
     brake: Brake,
     limits: Limits,
-    batch_bytes: usize,
     filling: BatchBuilder,
     tickets: Vec<Ticket>,
     since: Option<Instant>,
@@ -56,13 +53,12 @@ impl<'a, I: IndexPort> Outbox<'a, I> {
             index,
             brake,
             limits,
-            batch_bytes: limits.batch_bytes,
             filling: BatchBuilder::default(),
             tickets: Vec::new(),
             since: None,
             ready: VecDeque::new(),
             flying: FuturesUnordered::new(),
-            pace: Pace::new(limits.concurrent_bulks),
+            pace: Pace::new(&limits),
         }
     }
 
@@ -73,26 +69,27 @@ impl<'a, I: IndexPort> Outbox<'a, I> {
     pub(crate) fn index(
         &mut self,
         key: Key,
-        epoch: u64,
+        place: Place,
         document: Prepared,
         content: Written,
         now: Option<&DateTime<Utc>>,
         style: Style,
     ) -> Result<usize, (String, Unwritten)> {
         let bytes = self.filling.index(document, content, now, style)?;
-        self.added(Ticket { key, epoch, bytes });
+        self.added(Ticket { key, place, bytes });
         Ok(bytes)
     }
 
     /// Takes a delete in; returns its size in the request.
-    pub(crate) fn delete(&mut self, key: Key, epoch: u64, id: String) -> usize {
+    pub(crate) fn delete(&mut self, key: Key, place: Place, id: String) -> usize {
         let bytes = self.filling.delete(id);
-        self.added(Ticket { key, epoch, bytes });
+        self.added(Ticket { key, place, bytes });
         bytes
     }
 
     fn added(&mut self, ticket: Ticket) {
-        if self.filling.bytes() > self.batch_bytes
+        let most = self.pace.batch_bytes();
+        if self.filling.bytes() > most
             && self.filling.len() > 1
             && let Some(last) = self.filling.split_last()
         {
@@ -101,7 +98,7 @@ impl<'a, I: IndexPort> Outbox<'a, I> {
         }
         self.tickets.push(ticket);
         self.since.get_or_insert_with(Instant::now);
-        if self.filling.bytes() >= self.batch_bytes || self.filling.len() >= self.limits.batch_items {
+        if self.filling.bytes() >= most || self.filling.len() >= self.limits.batch_items {
             self.seal();
         }
     }
@@ -125,8 +122,9 @@ impl<'a, I: IndexPort> Outbox<'a, I> {
             && let Some((batch, tickets)) = self.ready.pop_front()
         {
             let (index, patience, brake) = (self.index, self.limits.patience, self.brake.clone());
+            let pace = self.pace.clone();
             self.flying.push(Box::pin(async move {
-                let delivery = deliver(index, batch, patience, &brake).await;
+                let delivery = deliver(index, batch, &pace, patience, &brake).await;
                 Delivered { tickets, delivery }
             }));
         }
@@ -134,16 +132,7 @@ impl<'a, I: IndexPort> Outbox<'a, I> {
 
     /// The next batch that came back; `None` when none is on its way. Nothing is lost when the future is dropped.
     pub(crate) async fn next(&mut self) -> Option<Delivered> {
-        let delivered = self.flying.next().await?;
-        if delivered.delivery.throttled {
-            self.pace.throttled();
-        } else {
-            self.pace.went_well();
-        }
-        if let Some(too_large) = delivered.delivery.too_large {
-            self.batch_bytes = self.batch_bytes.min(too_large / 2).max(SMALLEST_BATCH.min(self.batch_bytes));
-        }
-        Some(delivered)
+        self.flying.next().await
     }
 
     /// Whether nothing is gathered or on its way.
@@ -153,7 +142,9 @@ impl<'a, I: IndexPort> Outbox<'a, I> {
 
     /// Requests that are gathered and wait for their turn.
     pub(crate) fn is_backed_up(&self) -> bool {
-        self.ready.len() >= self.limits.concurrent_bulks
+        // What is ready waits only while requests are on their way: whose answers let it go.
+        let operations: usize = self.ready.iter().map(|(batch, _)| batch.len()).sum();
+        self.ready.len() >= self.limits.concurrent_bulks || operations >= self.limits.queued_items
     }
 
     /// Drops what was not sent yet; what is on its way makes no further attempt.

@@ -10,7 +10,7 @@ use tributary_tasks::Clock;
 
 use crate::account::{Account, Noted};
 use crate::bodies::{Bodies, Fetched, written};
-use crate::checkpoints::{Checkpoints, Mark};
+use crate::checkpoints::{Checkpoints, Mark, Place};
 use crate::control::Brake;
 use crate::encode::{BatchBuilder, Style, Unwritten, Written};
 use crate::ledger::Ledger;
@@ -24,11 +24,14 @@ use crate::report::{Plan, Refusal, SyncError};
 use crate::spec::{Checkpoint, Limits, Mode, SyncSpec};
 use crate::spool::SeenSpool;
 
+/// Time for keeping the dead letters of a sync that ends early.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// A change on its way through the stages.
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) key: Key,
-    pub(crate) epoch: u64,
+    pub(crate) place: Place,
     /// Bytes it takes in the ledger.
     pub(crate) weight: usize,
     /// Whether an earlier change of the same document was made by this very sync.
@@ -55,6 +58,10 @@ pub(crate) struct Pipeline<'a, I> {
     pub(crate) lookups: FuturesUnordered<BoxFuture<'a, Looked>>,
     pub(crate) seen: Option<SeenSpool>,
     pub(crate) checkpoints: Checkpoints,
+    /// What keys are made with.
+    pub(crate) seed: u64,
+    /// Whether an earlier attempt of the job went before.
+    pub(crate) went_on: bool,
     /// The last stored checkpoint.
     pub(crate) stored: Option<Checkpoint>,
     /// The first part of the source that was not listed.
@@ -70,6 +77,8 @@ pub(crate) struct Pipeline<'a, I> {
     with_fingerprint: bool,
     style: Style,
     clock: Arc<dyn Clock>,
+    /// The time of the changes of one turn.
+    now: Option<DateTime<Utc>>,
     /// Whether the index held nothing at the start, so that nothing needs to be looked up.
     index_was_empty: bool,
     /// Whether the source can go on from a checkpoint of a full listing.
@@ -102,6 +111,8 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
             bodies: Bodies::new(limits.concurrent_bodies, start.max_body_bytes),
             lookups: FuturesUnordered::new(),
             seen: start.seen,
+            seed: 0,
+            went_on: start.resumed.is_some(),
             checkpoints: Checkpoints::default(),
             incomplete: None,
             unanswered: 0,
@@ -114,6 +125,7 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
             with_fingerprint: spec.fingerprint,
             style: start.style,
             clock: start.clock,
+            now: None,
             index_was_empty: start.index_was_empty,
             resumable: start.resumable,
             position: start.resumed.as_ref().map_or(0, |checkpoint| checkpoint.position),
@@ -121,6 +133,12 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
             candidate: None,
             last_stored: Instant::now(),
         }
+    }
+
+    /// Keys are made with this seed from now on.
+    pub(crate) fn begin(&mut self, seed: u64) {
+        self.seed = seed;
+        self.account.letters.begin(seed);
     }
 
     /// Bytes that may be read now; 0 means: do not read.
@@ -138,6 +156,7 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
 
     /// Starts whatever can start. `more_comes` says that the source has more ready now, so that waiting for it pays.
     pub(crate) fn pump(&mut self, more_comes: bool, reads: bool) {
+        self.now = None;
         let full = self.chunk.len() >= self.limits.lookup_chunk;
         let worthwhile = full || !reads || (!more_comes && self.lookups.is_empty());
         if !self.chunk.is_empty() && worthwhile && self.lookups.len() < self.limits.concurrent_lookups {
@@ -150,6 +169,8 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
             self.outbox.seal();
         }
         self.outbox.launch();
+        let now = self.candidate.is_some();
+        self.account.letters.launch(now, self.limits.patience, &self.brake);
     }
 
     /// Takes a step of the source in. Returns whether the listing goes on.
@@ -166,6 +187,7 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
                 self.incomplete.get_or_insert(error);
             }
             Step::Checkpoint(cursor) => self.pass(cursor),
+            Step::Passed => {}
             Step::Document { key, weight, document } => {
                 self.listed(key, true);
                 self.enter(key, weight, Change::Index(document));
@@ -177,11 +199,11 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
             Step::Gone { key, id } => self.gone(key, id),
             Step::Refused { key, refusal } => {
                 self.listed(key, true);
-                self.account.failed(refusal);
+                self.account.failed(refusal, self.position);
             }
             Step::Skipped { key, refusal } => {
                 self.listed(key, true);
-                self.account.skipped(refusal);
+                self.account.skipped(refusal, self.position);
             }
         }
         Ok(true)
@@ -198,6 +220,7 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
     /// A full listing deletes what it does not tell of at its end; a listing of changes deletes at once.
     fn gone(&mut self, key: Key, id: String) {
         self.listed(key, false);
+        self.account.letters.settled(key, self.position);
         if self.seen.is_none() {
             let weight = id.len() + size_of::<Item>();
             self.enter(key, weight, Change::Delete(id));
@@ -215,15 +238,15 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
     }
 
     fn enter(&mut self, key: Key, weight: usize, change: Change) {
-        let epoch = self.checkpoints.enter();
+        let place = Place { epoch: self.checkpoints.enter(), position: self.position };
         self.ledger.take(weight);
-        match self.order.enter(key, Item { key, epoch, weight, again: false, change }) {
+        match self.order.enter(key, Item { key, place, weight, again: false, change }) {
             Entered::Now(item) => self.feed(item),
             Entered::Waits => self.progress.duplicates(1),
             Entered::Replaces(older) => {
                 self.progress.duplicates(1);
                 self.ledger.give_back(older.weight);
-                self.checkpoints.settle(older.epoch);
+                self.checkpoints.settle(older.place.epoch);
             }
         }
     }
@@ -258,20 +281,22 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
     }
 
     fn compared(&mut self, item: Item, known: Option<Known>) {
-        let Item { key, epoch, weight, change, .. } = item;
-        let rest = Rest { key, epoch, weight };
+        let Item { key, place, weight, change, .. } = item;
+        let rest = Rest { key, place, weight };
         match change {
             Change::Delete(id) => self.delete(&rest, id, known),
             Change::Index(document) => {
                 let held = known.and_then(|known| known.fingerprint);
                 if document.comparable && held.is_some() && held == document.fingerprint {
                     self.progress.unchanged(1);
-                    self.settle(key, epoch, weight);
+                    self.account.letters.unchanged(key, place.position);
+                    self.settle(key, place, weight);
                 } else if self.plan.is_some() {
                     self.plan_write(&rest, *document, known.is_some());
                 } else {
                     // A listing of changes dates everything (sync-runtime 6.4), a full one what is new.
-                    let now = (known.is_none() || self.seen.is_none()).then(|| self.clock.now());
+                    let dated = known.is_none() || self.seen.is_none();
+                    let now = dated.then(|| *self.now.get_or_insert_with(|| self.clock.now()));
                     self.fetch_or_write(rest, document, now);
                 }
             }
@@ -291,9 +316,9 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
                 self.progress.deleted(1);
                 note(&mut plan.deleted, &id, self.limits.samples);
             }
-            self.settle(rest.key, rest.epoch, rest.weight);
+            self.settle(rest.key, rest.place, rest.weight);
         } else {
-            let bytes = self.outbox.delete(rest.key, rest.epoch, id);
+            let bytes = self.outbox.delete(rest.key, rest.place, id);
             self.ledger.give_back(rest.weight);
             self.ledger.take(bytes);
         }
@@ -302,7 +327,7 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
     fn plan_write(&mut self, rest: &Rest, document: Prepared, exists: bool) {
         let id = document.id.clone();
         match BatchBuilder::default().index(document, Written::Nothing, None, self.style) {
-            Err((id, reason)) => self.unwritten(id, reason),
+            Err((id, reason)) => self.unwritten(id, reason, rest.place),
             Ok(_) => {
                 let (figure, list): (fn(&Progress, u64), _) = match &mut self.plan {
                     Some(plan) if exists => (Progress::updated, &mut plan.updated),
@@ -313,22 +338,23 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
                 note(list, &id, self.limits.samples);
             }
         }
-        self.settle(rest.key, rest.epoch, rest.weight);
+        self.settle(rest.key, rest.place, rest.weight);
     }
 
     /// A content came back.
     pub(crate) fn fetched(&mut self, fetched: Fetched) {
         let Fetched { pending, document, reserved, content } = fetched;
-        self.ledger.give_back(reserved);
+        self.ledger.release(reserved);
         match content {
             Err(error) => {
                 let (id, kind) = (document.id, "body".to_owned());
-                self.account.skipped(Refusal { id, kind, reason: error.report(), status: None });
-                self.settle(pending.rest.key, pending.rest.epoch, pending.rest.weight);
+                let refusal = Refusal { id, kind, reason: error.report(), status: None };
+                self.account.skipped(refusal, pending.rest.place.position);
+                self.settle(pending.rest.key, pending.rest.place, pending.rest.weight);
             }
             Ok(content) => {
                 let content = written(content, self.extracts_attachments).unwrap_or_else(|reason| {
-                    self.account.content_left_out(&document.id, reason);
+                    self.account.content_left_out(&document.id, reason, pending.rest.place.position);
                     Written::Nothing
                 });
                 if !matches!(content, Written::Nothing) {
@@ -340,28 +366,30 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
     }
 
     fn write(&mut self, pending: &Pending, document: Prepared, content: Written) {
-        let Rest { key, epoch, weight } = pending.rest;
-        match self.outbox.index(key, epoch, document, content, pending.now.as_ref(), self.style) {
+        let Rest { key, place, weight } = pending.rest;
+        match self.outbox.index(key, place, document, content, pending.now.as_ref(), self.style) {
             Ok(bytes) => {
                 self.ledger.give_back(weight);
                 self.ledger.take(bytes);
             }
             Err((id, reason)) => {
-                self.unwritten(id, reason);
-                self.settle(key, epoch, weight);
+                self.unwritten(id, reason, place);
+                self.settle(key, place, weight);
             }
         }
     }
 
-    fn unwritten(&mut self, id: String, reason: Unwritten) {
+    fn unwritten(&mut self, id: String, reason: Unwritten, place: Place) {
         match reason {
             Unwritten::TooLarge(size) => {
                 let limit = self.style.max_text_document_bytes.unwrap_or_default();
                 let reason = format!("the document takes {size} bytes; the limit for text is {limit}");
-                self.account.skipped(Refusal { id, kind: "too_large".to_owned(), reason, status: None });
+                let refusal = Refusal { id, kind: "too_large".to_owned(), reason, status: None };
+                self.account.skipped(refusal, place.position);
             }
             Unwritten::Malformed(reason) => {
-                self.account.failed(Refusal { id, kind: "malformed".to_owned(), reason, status: None });
+                let refusal = Refusal { id, kind: "malformed".to_owned(), reason, status: None };
+                self.account.failed(refusal, place.position);
             }
         }
     }
@@ -375,7 +403,7 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
         self.progress.wire_bytes(delivery.wire_bytes);
         let mut verdict = Ok(());
         for (ticket, outcome) in tickets.into_iter().zip(delivery.outcomes) {
-            let (noted, monitored) = self.account.answered(outcome);
+            let (noted, monitored) = self.account.answered(outcome, ticket.place.position);
             verdict = verdict.and(monitored);
             match noted {
                 Noted::Open => continue,
@@ -390,23 +418,31 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
                     }
                 }
             }
-            self.settle(ticket.key, ticket.epoch, ticket.bytes);
+            self.settle(ticket.key, ticket.place, ticket.bytes);
         }
         verdict.and(delivery.failure.map_or(Ok(()), |error| Err(error.into())))
     }
 
-    fn settle(&mut self, key: Key, epoch: u64, bytes: usize) {
+    fn settle(&mut self, key: Key, place: Place, bytes: usize) {
         self.ledger.give_back(bytes);
-        self.checkpoints.settle(epoch);
+        self.checkpoints.settle(place.epoch);
+        self.account.letters.settled(key, place.position);
         if let Some(next) = self.order.settle(key) {
             self.feed(Item { again: true, ..next });
         }
     }
 
+    /// Keeps the dead letters that are not kept yet: of a sync that goes on, as long as it takes, else as far as the
+    /// moment allows that is left to it.
+    pub(crate) async fn keep_letters(&mut self, goes_on: bool) {
+        let limit = if goes_on { self.limits.patience } else { LAST_WORDS };
+        self.account.letters.finish(limit, self.limits.patience).await;
+    }
+
     /// A document of the index is deleted, with no other change of it on its way.
     pub(crate) fn delete_now(&mut self, key: Key, id: String) {
-        let epoch = self.checkpoints.enter();
-        let bytes = self.outbox.delete(key, epoch, id);
+        let place = Place { epoch: self.checkpoints.enter(), position: u64::MAX };
+        let bytes = self.outbox.delete(key, place, id);
         self.ledger.take(bytes);
     }
 
@@ -431,7 +467,9 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
             seen.flush().await?;
         }
         let stable = self.checkpoints.stable().map_or(0, |mark| mark.records);
-        let reached = self.checkpoints.stable().is_some()
+        // What is behind a checkpoint is never listed again, so it must be noted by then.
+        let reached = self.account.letters.is_clear()
+            && self.checkpoints.stable().is_some()
             && self.candidate.as_ref().is_some_and(|candidate| candidate.records <= stable);
         if reached && let Some(mark) = self.candidate.take() {
             self.store(&mark).await?;
@@ -444,7 +482,7 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
     /// # Errors
     /// When the disk fails.
     pub(crate) async fn store_last(&mut self) -> std::io::Result<()> {
-        if !self.resumable {
+        if !self.resumable || !self.account.letters.is_clear() {
             return Ok(());
         }
         match self.checkpoints.stable().cloned() {
@@ -454,14 +492,13 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
     }
 
     async fn store(&mut self, mark: &Mark) -> std::io::Result<()> {
-        let figures = self.progress.snapshot();
+        let (figures, refused) = (self.progress.snapshot(), self.account.refusals().counts.clone());
         let Some(seen) = &mut self.seen else {
             let cursor = mark.cursor.clone();
-            self.stored = Some(Checkpoint { cursor, position: mark.position, figures, spool: None });
+            self.stored = Some(Checkpoint { cursor, position: mark.position, figures, refused, spool: None });
             return Ok(());
         };
-        let counts = self.account.refusals().counts.clone();
-        if let Some(checkpoint) = seen.store(mark, figures, counts).await? {
+        if let Some(checkpoint) = seen.store(mark, figures, refused).await? {
             self.stored = Some(checkpoint);
         }
         self.last_stored = Instant::now();
@@ -482,7 +519,7 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
 #[derive(Debug)]
 pub(crate) struct Rest {
     key: Key,
-    epoch: u64,
+    place: Place,
     weight: usize,
 }
 

@@ -1,3 +1,4 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -86,6 +87,8 @@ pub(crate) enum Step {
     Incomplete(Error),
     /// Everything before is complete.
     Checkpoint(Cursor),
+    /// Nothing to do with it.
+    Passed,
     /// The listing broke off.
     Broken(Error),
     /// The listing ended cleanly.
@@ -111,6 +114,8 @@ pub(crate) struct Preparer {
     with_fingerprint: bool,
     pipeline: Option<PipelineFlags>,
     rules: Option<Arc<dyn Rules>>,
+    /// The only documents that are dealt with, if it is not about all; they are written in any case.
+    only: Option<HashSet<Key>>,
     fingerprints: Fingerprinter,
 }
 
@@ -125,6 +130,11 @@ impl Preparer {
             with_fingerprint: spec.fingerprint,
             pipeline,
             rules: if identities { None } else { spec.rules.clone() },
+            only: spec
+                .letters
+                .as_ref()
+                .filter(|letters| letters.retry)
+                .map(|letters| letters.known.iter().map(|letter| Key::of(&letter.id, seed)).collect()),
             fingerprints: Fingerprinter::new(pipeline, max_body_bytes),
         }
     }
@@ -133,15 +143,19 @@ impl Preparer {
         match event {
             None => Step::End,
             Some(Err(error)) => Step::Broken(error),
+            // What a retry passes over is not complete.
+            Some(Ok(Event::Checkpoint(_))) if self.only.is_some() => Step::Passed,
             Some(Ok(Event::Checkpoint(cursor))) => Step::Checkpoint(cursor),
             Some(Ok(Event::Incomplete(error))) => Step::Incomplete(error),
             Some(Ok(Event::Delete(id))) => {
                 let id = index_id(id);
-                Step::Gone { key: self.key(&id), id }
+                let key = self.key(&id);
+                if self.passes_over(key) { Step::Passed } else { Step::Gone { key, id } }
             }
             Some(Ok(Event::Skipped { id, error })) => {
                 let refusal = refuse(index_id(id), "source", error.report());
-                Step::Skipped { key: self.key(&refusal.id), refusal }
+                let key = self.key(&refusal.id);
+                if self.passes_over(key) { Step::Passed } else { Step::Skipped { key, refusal } }
             }
             Some(Ok(Event::Upsert(document))) => self.document(document),
         }
@@ -151,22 +165,31 @@ impl Preparer {
         Key::of(id, self.seed)
     }
 
+    fn passes_over(&self, key: Key) -> bool {
+        self.only.as_ref().is_some_and(|only| !only.contains(&key))
+    }
+
     fn document(&mut self, document: Document) -> Step {
         let Document { id, fields, timestamp, version, volatile, access, body } = document;
         if self.identities && id.as_str().len() > MAX_ID_BYTES {
             let reason = format!("the identity's id is longer than {MAX_ID_BYTES} bytes");
             let refusal = refuse(id.into_string(), "id_too_long", reason);
-            return Step::Refused { key: self.key(&refusal.id), refusal };
+            let key = self.key(&refusal.id);
+            return if self.passes_over(key) { Step::Passed } else { Step::Refused { key, refusal } };
         }
         let id = index_id(id);
         let key = self.key(&id);
-        if fields.contains_key("_id") {
+        if self.passes_over(key) {
+            return Step::Passed;
+        }
+        if fields.keys().any(|name| name == "_id") {
             let reason = "the source gives a field '_id', which an index keeps for itself".to_owned();
             return Step::Refused { key, refusal: refuse(id, "reserved_field", reason) };
         }
         let wanted = |body: &Body| body.kind() == BodyKind::Text || self.extracts_attachments;
         let body = body.filter(wanted);
-        let comparable = self.with_fingerprint && (body.is_none() || version.is_some());
+        let comparable =
+            self.with_fingerprint && self.only.is_none() && (body.is_none() || version.is_some());
         let mut document = Prepared { id, fields, timestamp, access, body, fingerprint: None, comparable };
         if !self.admits(&mut document) {
             return Step::Filtered { key, id: document.id };

@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ macro_rules! figures {
 
         /// The numbers of a running sync; read them at any time with [`Progress::snapshot`].
         #[derive(Debug, Default)]
-        pub struct Progress { phase: AtomicU8, $($name: AtomicU64),* }
+        pub struct Progress { phase: AtomicU8, restored: OnceLock<Figures>, $($name: AtomicU64),* }
 
         impl Progress {
             /// The numbers at this moment.
@@ -24,6 +24,8 @@ macro_rules! figures {
 
             /// Starts from the numbers of an earlier attempt.
             pub(crate) fn restore(&self, figures: &Figures) {
+                // An attempt goes on at most once.
+                let _already = self.restored.set(*figures);
                 $(self.$name.store(figures.$name, Ordering::Relaxed);)*
             }
 
@@ -98,6 +100,12 @@ impl Progress {
             4 => Phase::Deleting,
             _ => Phase::Ended,
         }
+    }
+
+    /// The numbers that an earlier attempt brought, which this one only went on from.
+    #[must_use]
+    pub fn restored(&self) -> Figures {
+        self.restored.get().copied().unwrap_or_default()
     }
 
     pub(crate) fn enter(&self, phase: Phase) {

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 use serde::Serialize;
@@ -57,6 +57,8 @@ pub struct Report {
     pub cursor: Option<Cursor>,
     /// What would be done; only of a dry run.
     pub plan: Option<Plan>,
+    /// Dead letters kept of documents that this job left out; 0 too where none can be kept.
+    pub letters: u64,
 }
 
 /// What a dry run found, by id. The lists are bounded by [`crate::Limits::samples`]; the figures are not.
@@ -77,6 +79,8 @@ pub struct Refusals {
     pub samples: Vec<Refusal>,
     /// How many in all, by [`Refusal::kind`].
     pub counts: BTreeMap<String, u64>,
+    /// The last ones that the index refused, at most [`crate::ErrorLimits::queue`].
+    pub last: VecDeque<Refusal>,
 }
 
 /// One document that was not written.
@@ -97,7 +101,7 @@ pub struct Refusal {
 /// Kinds counted by name; an index that invents error types does not grow the map.
 const MAX_KINDS: usize = 64;
 /// Longest reason that is kept, in bytes.
-const MAX_REASON: usize = 1024;
+pub(crate) const MAX_REASON: usize = 1024;
 
 impl Refusals {
     pub(crate) fn add(&mut self, mut refusal: Refusal, samples: usize) {
@@ -108,6 +112,22 @@ impl Refusals {
             shorten(&mut refusal.reason, MAX_REASON);
             self.samples.push(refusal);
         }
+    }
+}
+
+impl Refusals {
+    /// The index refused a document: it is among the last `most` now.
+    pub(crate) fn refused_last(&mut self, refusal: &Refusal, most: usize) {
+        if most == 0 {
+            return;
+        }
+        self.last.truncate(self.last.len().min(most));
+        if self.last.len() == most {
+            self.last.pop_front();
+        }
+        let mut refusal = refusal.clone();
+        shorten(&mut refusal.reason, MAX_REASON);
+        self.last.push_back(refusal);
     }
 }
 
@@ -210,6 +230,18 @@ mod tests {
         }
         assert_eq!((refusals.samples.len(), refusals.counts["body"]), (2, 5));
         assert!(refusals.samples[0].reason.len() <= MAX_REASON + '…'.len_utf8());
+    }
+
+    #[test]
+    fn the_last_refusals_are_kept_in_their_order() {
+        let mut refusals = Refusals::default();
+        for kind in ["a", "b", "c"] {
+            refusals.refused_last(&refusal(kind), 2);
+        }
+        let kinds: Vec<&str> = refusals.last.iter().map(|refusal| refusal.kind.as_str()).collect();
+        assert_eq!(kinds, ["b", "c"]);
+        refusals.refused_last(&refusal("d"), 0);
+        assert_eq!(refusals.last.len(), 2);
     }
 
     #[test]

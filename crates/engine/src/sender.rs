@@ -4,6 +4,7 @@ use std::time::Duration;
 use crate::backoff::{Backoff, Waited};
 use crate::batch::{Batch, OpKind, OpRef};
 use crate::control::{Brake, Hold};
+use crate::pace::Pace;
 use crate::port::{BulkAck, IndexPort, ItemAck, ItemResult, PortError, PortErrorKind};
 
 /// What became of one operation.
@@ -14,7 +15,7 @@ pub(crate) enum Outcome {
     /// A pipeline dropped the document.
     Dropped { id: String },
     /// The index will not do it.
-    Refused { id: String, status: u16, kind: String, reason: String },
+    Refused { id: String, op: OpKind, status: u16, kind: String, reason: String },
     /// Given up before the index answered for it.
     Abandoned,
 }
@@ -26,10 +27,6 @@ pub(crate) struct Delivery {
     pub(crate) outcomes: Vec<Outcome>,
     /// Bytes sent in requests that were answered.
     pub(crate) wire_bytes: u64,
-    /// Whether the index asked to slow down.
-    pub(crate) throttled: bool,
-    /// Size of the smallest request that the index found too large.
-    pub(crate) too_large: Option<usize>,
     /// Why the rest was abandoned, when that was the index's doing.
     pub(crate) failure: Option<PortError>,
 }
@@ -40,32 +37,58 @@ struct Piece {
     at: Vec<usize>,
 }
 
+impl Piece {
+    /// Puts itself to the front, in halves where it is larger than requests are to be by now.
+    fn fitted(self, most: usize, pieces: &mut VecDeque<Self>) {
+        if self.batch.len() > 1 && self.batch.payload().len() > most {
+            self.halved(pieces);
+        } else {
+            pieces.push_front(self);
+        }
+    }
+
+    fn halved(self, pieces: &mut VecDeque<Self>) {
+        let Self { batch, mut at } = self;
+        let (first, second) = batch.halves();
+        let rest = at.split_off(first.len());
+        pieces.push_front(Self { batch: second, at: rest });
+        pieces.push_front(Self { batch: first, at });
+    }
+}
+
 /// Sends a batch until every operation is settled: operations refused for now are retried alone, too large requests
-/// are halved, and times when the index is away are ridden out for `patience` without progress.
+/// are halved, and times when the index is away are ridden out for `patience` without progress. Every attempt waits
+/// for its turn and tells the pace how it went.
 pub(crate) async fn deliver<I: IndexPort>(
     index: &I,
     batch: Batch,
+    pace: &Pace,
     patience: Duration,
     brake: &Brake,
 ) -> Delivery {
     let mut delivery = Delivery {
         outcomes: batch.ops().iter().map(|_| Outcome::Abandoned).collect(),
         wire_bytes: 0,
-        throttled: false,
-        too_large: None,
         failure: None,
     };
     let mut backoff = Backoff::new(patience);
     let whole = Piece { at: (0..batch.len()).collect(), batch };
     let mut pieces = VecDeque::from([whole]);
     while let Some(piece) = pieces.pop_front() {
+        let turn = pace.turn().await;
         if brake.level() >= Hold::Calls {
             break;
         }
+        let bytes = piece.batch.payload().len();
         let again = match index.bulk(&piece.batch).await {
             Ok(ack) if ack.items.len() == piece.batch.len() => {
-                let Some((again, error)) = delivery.note(piece, ack, &mut backoff) else { continue };
-                (again, error)
+                let again = delivery.note(piece, ack, &mut backoff);
+                match &again {
+                    Some((_, error)) if error.kind == PortErrorKind::Throttled => turn.throttled(bytes),
+                    _ => turn.answered(bytes),
+                }
+                let Some(again) = again else { continue };
+                again
             }
             Ok(ack) => {
                 let (answers, operations) = (ack.items.len(), piece.batch.len());
@@ -74,19 +97,24 @@ pub(crate) async fn deliver<I: IndexPort>(
                 break;
             }
             Err(error) if error.kind == PortErrorKind::TooLarge => {
+                turn.too_large(bytes);
                 delivery.split(piece, &error, &mut pieces);
                 continue;
             }
-            Err(error) if error.is_retryable() => (piece, error),
+            Err(error) if error.is_retryable() => {
+                if error.kind == PortErrorKind::Throttled {
+                    turn.throttled(bytes);
+                }
+                (piece, error)
+            }
             Err(error) => {
                 delivery.failure = Some(error);
                 break;
             }
         };
         let (piece, error) = again;
-        delivery.throttled |= error.kind == PortErrorKind::Throttled;
-        match backoff.wait(brake, error.retry_after).await {
-            Waited::Again => pieces.push_front(piece),
+        match backoff.wait(brake, &error).await {
+            Waited::Again => piece.fitted(pace.batch_bytes(), &mut pieces),
             // Other pieces still get their one try: what was read is written as far as possible.
             Waited::Stopped => {}
             Waited::Enough => {
@@ -122,21 +150,17 @@ impl Delivery {
 
     fn split(&mut self, piece: Piece, error: &PortError, pieces: &mut VecDeque<Piece>) {
         let size = piece.batch.payload().len();
-        self.too_large = Some(self.too_large.map_or(size, |smallest| smallest.min(size)));
-        let Piece { batch, mut at } = piece;
-        if let ([op], [position]) = (batch.ops(), at.as_slice()) {
+        if let ([op], [position]) = (piece.batch.ops(), piece.at.as_slice()) {
             self.outcomes[*position] = Outcome::Refused {
                 id: op.id.clone(),
+                op: op.kind,
                 status: 413,
                 kind: "too_large".to_owned(),
                 reason: format!("the index does not take a request of {size} bytes: {}", error.message),
             };
             return;
         }
-        let (first, second) = batch.halves();
-        let rest = at.split_off(first.len());
-        pieces.push_front(Piece { batch: second, at: rest });
-        pieces.push_front(Piece { batch: first, at });
+        piece.halved(pieces);
     }
 }
 
@@ -145,11 +169,16 @@ fn outcome(item: ItemAck, op: &OpRef) -> Outcome {
     match (item.result, item.error) {
         (Some(ItemResult::Noop), None) if op.kind == OpKind::Index => Outcome::Dropped { id: id() },
         (Some(result), None) => Outcome::Done { result, changed_id: item.changed_id },
-        (_, Some(error)) => {
-            Outcome::Refused { id: id(), status: item.status, kind: error.kind, reason: error.reason }
-        }
+        (_, Some(error)) => Outcome::Refused {
+            id: id(),
+            op: op.kind,
+            status: item.status,
+            kind: error.kind,
+            reason: error.reason,
+        },
         (None, None) => Outcome::Refused {
             id: id(),
+            op: op.kind,
             status: item.status,
             kind: "unknown_answer".to_owned(),
             reason: format!("the index answered {} without a result or an error", item.status),
@@ -179,6 +208,7 @@ mod tests {
 
     use super::*;
     use crate::port::{ItemError, Known};
+    use crate::spec::Limits;
 
     type Answer = Box<dyn FnMut(&[String], u32) -> Result<BulkAck, PortError> + Send>;
 
@@ -263,6 +293,10 @@ mod tests {
         delivery.outcomes.iter().map(letter).collect()
     }
 
+    fn pace() -> Pace {
+        Pace::new(&Limits::default())
+    }
+
     const PATIENCE: Duration = Duration::from_secs(600);
 
     #[tokio::test(start_paused = true)]
@@ -275,10 +309,12 @@ mod tests {
                 _ => created(),
             })
         });
-        let delivery = deliver(&index, batch("abcd"), PATIENCE, &Brake::new()).await;
+        let pace = pace();
+        let delivery = deliver(&index, batch("abcd"), &pace, PATIENCE, &Brake::new()).await;
+        assert_eq!(pace.limit(), 2, "half of five");
         assert_eq!(index.requests(), ["abcd", "bd", "d"]);
         assert_eq!(letters(&delivery), "ddrd");
-        assert!(delivery.throttled && delivery.failure.is_none());
+        assert_eq!(delivery.failure, None);
         assert_eq!(delivery.wire_bytes, 30);
     }
 
@@ -290,10 +326,9 @@ mod tests {
             }
             acks(ids, |_| created())
         });
-        let delivery = deliver(&index, batch("abcde"), PATIENCE, &Brake::new()).await;
+        let delivery = deliver(&index, batch("abcde"), &pace(), PATIENCE, &Brake::new()).await;
         assert_eq!(index.requests(), ["abcde", "abc", "ab", "c", "de"]);
         assert_eq!(letters(&delivery), "ddrdd");
-        assert_eq!(delivery.too_large, Some(2));
         assert!(matches!(&delivery.outcomes[2], Outcome::Refused { id, status: 413, .. } if id == "c"));
     }
 
@@ -306,24 +341,24 @@ mod tests {
             }
             acks(ids, |_| created())
         });
-        let delivery = deliver(&index, batch("ab"), PATIENCE, &Brake::new()).await;
+        let delivery = deliver(&index, batch("ab"), &pace(), PATIENCE, &Brake::new()).await;
         assert_eq!((letters(&delivery).as_str(), delivery.failure), ("dd", None));
         let index = Script::new(|_, _| Err(PortError::new(PortErrorKind::Unavailable, "away")));
-        let delivery = deliver(&index, batch("ab"), PATIENCE, &Brake::new()).await;
+        let delivery = deliver(&index, batch("ab"), &pace(), PATIENCE, &Brake::new()).await;
         assert_eq!((letters(&delivery).as_str(), delivery.failure.unwrap().message.as_str()), ("aa", "away"));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_refused_request_is_not_sent_again() {
         let index = Script::new(|_, _| Err(PortError::new(PortErrorKind::Denied, "no")));
-        let delivery = deliver(&index, batch("ab"), PATIENCE, &Brake::new()).await;
+        let delivery = deliver(&index, batch("ab"), &pace(), PATIENCE, &Brake::new()).await;
         assert_eq!((index.requests().len(), delivery.failure.unwrap().kind), (1, PortErrorKind::Denied));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_short_answer_is_not_taken_for_success() {
         let index = Script::new(|ids, _| acks(&ids[1..], |_| created()));
-        let delivery = deliver(&index, batch("ab"), PATIENCE, &Brake::new()).await;
+        let delivery = deliver(&index, batch("ab"), &pace(), PATIENCE, &Brake::new()).await;
         assert_eq!(letters(&delivery), "aa");
         assert!(delivery.failure.is_some());
     }
@@ -334,10 +369,35 @@ mod tests {
         brake.hold(Hold::Retries);
         let index =
             Script::new(|ids, _| acks(ids, |id| if id == "a" { created() } else { failed(429, "busy") }));
-        let delivery = deliver(&index, batch("ab"), PATIENCE, &brake).await;
+        let delivery = deliver(&index, batch("ab"), &pace(), PATIENCE, &brake).await;
         assert_eq!((letters(&delivery).as_str(), delivery.failure), ("da", None));
         brake.hold(Hold::Calls);
-        let delivery = deliver(&index, batch("ab"), PATIENCE, &brake).await;
+        let delivery = deliver(&index, batch("ab"), &pace(), PATIENCE, &brake).await;
         assert_eq!((letters(&delivery).as_str(), index.requests().len()), ("aa", 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_that_the_index_has_no_room_for_is_sent_in_parts_that_fit() {
+        let index = Script::new(|ids, _| {
+            if ids.iter().map(String::len).sum::<usize>() > 100 << 10 {
+                return Err(PortError::new(PortErrorKind::Throttled, "429"));
+            }
+            acks(ids, |_| created())
+        });
+        let ids: Vec<String> = (0..40).map(|n| format!("{n:010240}")).collect();
+        let mut payload = Vec::new();
+        let ops = ids
+            .iter()
+            .map(|id| {
+                let start = payload.len();
+                payload.extend_from_slice(format!("{id}\n").as_bytes());
+                OpRef { id: id.clone(), kind: OpKind::Index, range: start..payload.len() }
+            })
+            .collect();
+        let (pace, start) = (pace(), Instant::now());
+        let delivery = deliver(&index, Batch::new(payload.into(), ops), &pace, PATIENCE, &Brake::new()).await;
+        assert_eq!(letters(&delivery), "d".repeat(40));
+        assert!(pace.batch_bytes() < 200 << 10 && start.elapsed() < Duration::from_secs(5));
+        assert!(index.requests().len() < 12, "{} requests", index.requests().len());
     }
 }

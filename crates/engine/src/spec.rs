@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use tributary_sdk::Cursor;
 
+use crate::letters::Letters;
 use crate::progress::Figures;
 
 /// What one sync is to do. [`SyncSpec::new`] gives the defaults.
@@ -34,10 +36,15 @@ pub struct SyncSpec {
     pub error_limits: ErrorLimits,
     /// Bounds on memory, sizes, concurrency and time.
     pub limits: Limits,
+    /// Whether documents stay that a full listing did not tell of: the listing is a part of what belongs into the
+    /// index. Default false.
+    pub keeps_leftovers: bool,
     /// Folder for spools; the job's own is a folder in it. Created when missing.
     pub spool_dir: PathBuf,
     /// Go on where an earlier attempt of this job stopped.
     pub resume: Option<Resume>,
+    /// Where documents that were not written are noted, and those that are noted already; not used by a dry run.
+    pub letters: Option<Letters>,
 }
 
 impl SyncSpec {
@@ -54,9 +61,16 @@ impl SyncSpec {
             delete_guard: DeleteGuard::default(),
             error_limits: ErrorLimits::default(),
             limits: Limits::default(),
+            keeps_leftovers: false,
             spool_dir: spool_dir.into(),
             resume: None,
+            letters: None,
         }
+    }
+
+    /// Whether only the documents of known dead letters are dealt with.
+    pub(crate) fn retries(&self) -> bool {
+        self.letters.as_ref().is_some_and(|letters| letters.retry)
     }
 }
 
@@ -139,11 +153,13 @@ pub struct ErrorLimits {
     pub max_rate: f64,
     /// Length of the window; 0 switches the rate off. Default 100.
     pub window: usize,
+    /// Last refused documents that the report names ([`crate::Refusals::last`]). Default 10.
+    pub queue: usize,
 }
 
 impl Default for ErrorLimits {
     fn default() -> Self {
-        Self { enabled: true, max_total: 1000, max_consecutive: 10, max_rate: 0.15, window: 100 }
+        Self { enabled: true, max_total: 1000, max_consecutive: 10, max_rate: 0.15, window: 100, queue: 10 }
     }
 }
 
@@ -157,6 +173,8 @@ pub struct Limits {
     pub batch_bytes: usize,
     /// Operations of one bulk request. Default 1000.
     pub batch_items: usize,
+    /// Operations in gathered requests that wait for their turn; reading stops there. Default 100,000.
+    pub queued_items: usize,
     /// Bulk requests on their way at once; fewer when the index asks to slow down. Default 5.
     pub concurrent_bulks: usize,
     /// Contents fetched at once. Default 10.
@@ -187,6 +205,7 @@ impl Default for Limits {
             in_flight_bytes: 24 << 20,
             batch_bytes: 3 << 20,
             batch_items: 1000,
+            queued_items: 100_000,
             concurrent_bulks: 5,
             concurrent_bodies: 10,
             max_text_document_bytes: Some(3 << 20),
@@ -209,6 +228,7 @@ impl Limits {
             &mut self.in_flight_bytes,
             &mut self.batch_bytes,
             &mut self.batch_items,
+            &mut self.queued_items,
             &mut self.concurrent_bulks,
             &mut self.concurrent_bodies,
             &mut self.lookup_chunk,
@@ -222,6 +242,7 @@ impl Limits {
 
 /// Where an interrupted job goes on. Ignored for sources that cannot continue a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "one for each job, never in a collection")]
 pub enum Resume {
     /// From what the job's spool says, if it is there and whole; otherwise from the beginning. Right after a crash.
     Spool,
@@ -240,6 +261,9 @@ pub struct Checkpoint {
     /// The job's numbers so far.
     #[serde(default)]
     pub figures: Figures,
+    /// How many documents were left out so far, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused: BTreeMap<String, u64>,
     /// Which spool holds the ids seen before it; `None` for listings that need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spool: Option<String>,

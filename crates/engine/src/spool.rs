@@ -9,7 +9,7 @@ mod seen;
 pub(crate) use dir::SpoolDir;
 pub use dir::sweep_spools;
 pub(crate) use manifest::Manifest;
-pub(crate) use scanned::{Leftover, LeftoverList, ScannedSpool};
+pub(crate) use scanned::{Leftover, ScannedSpool};
 pub(crate) use seen::{SeenSet, SeenSpool};
 
 /// Runs `work` on a thread for blocking work.

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
+use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use tributary_sdk::{Context, Event, Source};
+use tributary_sdk::{Context, ErrorKind, Event, Source};
 
 use crate::account::Account;
 use crate::backoff::ride_out;
@@ -33,11 +34,23 @@ pub async fn sync<I: IndexPort>(
 ) -> Ended {
     spec.limits = spec.limits.usable();
     progress.enter(Phase::Starting);
-    let account = Account::new(progress, spec.error_limits, &spec.limits);
-    let ended = match Listing::of(source, spec.kind) {
-        Ok(listing) => run(index, source, cx, &spec, listing, account, control).await,
+    let letters = spec.letters.clone().filter(|_| spec.mode == Mode::Run);
+    let account = Account::new(progress, spec.error_limits, &spec.limits, letters.clone());
+    let mut ended = match Listing::of(source, spec.kind) {
+        Ok(listing) => run(index, source, cx.clone(), &spec, listing, account, control).await,
         Err(error) => Ended::Failed { report: report(progress, account), error },
     };
+    if let Ended::Failed { error, .. } = &ended
+        && spec.kind == SyncKind::Incremental
+        && error.kind == SyncErrorKind::Source(ErrorKind::PositionGone)
+    {
+        let reason = error.report();
+        tracing::warn!(reason, "the changes since the last sync cannot be told: making a full sync instead");
+        // What the changes told so far is written, and is written once more if it differs.
+        spec.resume = None;
+        let account = Account::new(progress, spec.error_limits, &spec.limits, letters);
+        ended = run(index, source, cx, &spec, Listing::Documents, account, control).await;
+    }
     progress.enter(Phase::Ended);
     ended
 }
@@ -104,20 +117,18 @@ async fn begin(
         Listing::Changes => true,
         Listing::Identities => false,
     };
-    let resumable = can_go_on && spec.mode == Mode::Run;
+    let resumable = can_go_on && spec.mode == Mode::Run && !spec.retries();
     let resume = spec.resume.clone().filter(|_| resumable);
     let mut beginning = Beginning { resumable, spool: None, resumed: None };
-    if listing.is_complete() {
+    if listing.is_complete() && !spec.retries() {
         let mut spool = open_spool(spec, resume).await.map_err(|error| SyncError::spool(&error))?;
-        beginning.resumed = spool.manifest.take().map(|manifest| {
-            account.restore(manifest.refusals);
-            manifest.checkpoint
-        });
+        beginning.resumed = spool.manifest.take().map(|manifest| manifest.checkpoint);
         beginning.spool = Some(spool);
     } else if let Some(Resume::From(checkpoint)) = resume {
         beginning.resumed = Some(checkpoint);
     }
-    if let Some(Checkpoint { position, figures, .. }) = &beginning.resumed {
+    if let Some(Checkpoint { position, figures, refused, .. }) = &beginning.resumed {
+        account.restore(refused.clone());
         tracing::info!(position, "going on from a checkpoint");
         account.progress().restore(&Figures { listed: *position, ..*figures });
     }
@@ -233,10 +244,12 @@ async fn work<I: IndexPort>(
     }
     let seed = pipeline.seen.as_ref().map_or_else(random_seed, SeenSpool::seed);
     let preparer = Preparer::new(spec, seed, cx.max_body_bytes);
-    let mut reader = Reader::new(listing.open(source, &cx), preparer);
+    pipeline.begin(seed);
+    let mut reader = Reader::new(events(spec, listing, source, &cx), preparer);
     let mut outcome = drive(&mut pipeline, &mut reader, control).await;
     // The source may hold connections; it is not needed any more.
     drop(reader);
+    keep_letters(&mut pipeline, outcome.is_ok(), control).await;
     if !matches!(outcome, Err(Stop::Canceled | Stop::Failed(_)))
         && let Err(error) = pipeline.store_last().await
     {
@@ -244,6 +257,7 @@ async fn work<I: IndexPort>(
     }
     if outcome.is_ok() {
         outcome = complete(&mut pipeline, dir, spec, control).await;
+        keep_letters(&mut pipeline, outcome.is_ok(), control).await;
     }
     tracing::debug!(peak = pipeline.peak_bytes(), "largest memory of the stages in bytes");
     let (report, checkpoint) = settle(pipeline);
@@ -251,6 +265,26 @@ async fn work<I: IndexPort>(
         Ok(()) => Ended::Completed(report),
         Err(stop) => ended(stop, report, checkpoint),
     }
+}
+
+/// Keeps the dead letters that are not kept yet; a request to stop ends the patience.
+async fn keep_letters<I: IndexPort>(pipeline: &mut Pipeline<'_, I>, goes_on: bool, control: &Control) {
+    tokio::select! {
+        biased;
+        () = control.at_least(Request::Suspend), if goes_on => pipeline.keep_letters(false).await,
+        () = pipeline.keep_letters(goes_on) => {}
+    }
+}
+
+/// What is read of the source: nothing where there is nothing to retry.
+fn events<'a>(
+    spec: &SyncSpec,
+    listing: Listing,
+    source: &'a Source,
+    cx: &'a Context,
+) -> BoxStream<'a, tributary_sdk::Result<Event>> {
+    let idle = spec.letters.as_ref().is_some_and(|letters| letters.retry && letters.known.is_empty());
+    if idle { futures::stream::empty().boxed() } else { listing.open(source, cx) }
 }
 
 /// What is left to do once everything that was listed is settled.
@@ -265,14 +299,27 @@ async fn complete<I: IndexPort>(
         let message = format!("a part of the source could not be listed, so nothing was deleted: {message}");
         return Err(SyncError { kind, message, hint }.into());
     }
-    match dir {
-        Some(dir) => leftovers::remove(pipeline, Arc::clone(dir), &spec.delete_guard, control).await,
-        None => Ok(()),
+    if spec.keeps_leftovers {
+        return Ok(());
     }
+    match dir {
+        Some(dir) => leftovers::remove(pipeline, Arc::clone(dir), &spec.delete_guard, control).await?,
+        None if spec.retries() => {
+            let undeleted = pipeline.account.letters.undeleted();
+            leftovers::remove_these(pipeline, undeleted, control).await?;
+        }
+        // A listing of changes says nothing about the rest.
+        None => return Ok(()),
+    }
+    pipeline.account.letters.all_listed(pipeline.went_on);
+    Ok(())
 }
 
 fn report(progress: &Progress, account: Account<'_>) -> Report {
-    Report { figures: progress.snapshot(), refusals: account.into_refusals(), ..Report::default() }
+    let letters = account.letters.kept();
+    let warnings = account.letters.warnings();
+    let figures = progress.snapshot();
+    Report { figures, letters, warnings, refusals: account.into_refusals(), ..Report::default() }
 }
 
 /// The report, and the checkpoint to go on from.

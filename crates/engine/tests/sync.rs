@@ -6,13 +6,17 @@ mod support;
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream::BoxStream;
 use serde_json::json;
 use support::{Entry, Faults, MemoryIndex, What, World, completed, figures, run, small};
 use tributary_engine::{
     Control, DeleteGuard, Ended, ErrorLimits, Figures, Mode, PipelineFlags, PortErrorKind, Progress, Resume,
     SyncErrorKind, SyncKind, SyncSpec, sync,
 };
-use tributary_sdk::{Context, Cursor, ErrorKind};
+use tributary_sdk::{
+    Body, BodyKind, Content, Context, Cursor, DataSource, DocId, Document, ErrorKind, Event, Facets, Source,
+};
 
 fn root() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
@@ -408,6 +412,20 @@ async fn a_gap_in_the_changes_holds_the_cursor_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_incremental_sync_whose_position_is_gone_becomes_a_full_one_with_deletions() {
+    for gone_at in [0, 3] {
+        let (root, index) = (root(), MemoryIndex::default());
+        index.put("old", json!({}));
+        let world = World { checkpoints: Some(5), position_gone_at: Some(gone_at), ..World::plain(0..10) };
+        let spec = SyncSpec { kind: SyncKind::Incremental, ..small(root.path()) };
+        let report = completed(run(&index, &world.incremental_source(), spec).await);
+        assert_eq!((index.documents().len(), report.figures.deleted), (10, 1), "gone after {gone_at}");
+        assert_eq!(report.cursor, Some(Cursor(json!(10))), "the next incremental sync goes on from here");
+        assert_no_spool(&root);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_incremental_sync_of_a_source_without_changes_is_a_full_one() {
     let (root, index) = (root(), MemoryIndex::default());
     index.put("old", json!({}));
@@ -478,6 +496,54 @@ async fn a_slow_source_does_not_wait_for_a_full_request() {
     };
     let (ended, created) = tokio::join!(syncing, looking);
     assert_eq!((created, figures(ended).created), (1, 3));
+}
+
+/// Plain documents and documents with contents, of which the first takes an hour to come.
+struct OneIsSlow;
+
+#[async_trait::async_trait]
+impl DataSource for OneIsSlow {
+    async fn ping(&self, _: &Context) -> tributary_sdk::Result<()> {
+        Ok(())
+    }
+
+    fn documents<'a>(&'a self, _: &'a Context) -> BoxStream<'a, tributary_sdk::Result<Event>> {
+        let body = |size: usize, seconds| {
+            let fetch = move || async move {
+                tokio::time::sleep(Duration::from_secs(seconds)).await;
+                Ok(Content::Text("x".repeat(size)))
+            };
+            Some(Body::lazy(BodyKind::Text, fetch).with_size(size as u64))
+        };
+        let event = move |n: usize| {
+            let mut document = Document::new(DocId::new(n.to_string())?).field("n", n);
+            document.body = match n {
+                0 => body(24 << 10, 3600),
+                // Does not fit beside the slow one.
+                1 => body(16 << 10, 0),
+                n if n % 2 == 0 => body(100, 0),
+                _ => None,
+            };
+            Ok(Event::Upsert(document))
+        };
+        futures::stream::iter((0..402).map(event)).boxed()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_content_holds_up_no_other_document() {
+    let (root, index) = (root(), MemoryIndex::default());
+    let source = Source::of(OneIsSlow, Facets::NONE);
+    let mut spec = small(root.path());
+    spec.limits.in_flight_bytes = 64 << 10;
+    let (control, progress) = (Control::new(), Progress::new());
+    let syncing = sync(&index, &source, Context::default(), spec, &progress, &control);
+    let looking = async {
+        tokio::time::sleep(Duration::from_secs(600)).await;
+        progress.snapshot().created
+    };
+    let (ended, created) = tokio::join!(syncing, looking);
+    assert_eq!((created, figures(ended).created), (400, 402));
 }
 
 #[tokio::test(start_paused = true)]

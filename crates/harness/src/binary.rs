@@ -1,6 +1,8 @@
 use std::ffi::{OsStr, OsString};
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use crate::process::Process;
 
@@ -10,6 +12,7 @@ pub struct Binary {
     program: PathBuf,
     env: Vec<(OsString, OsString)>,
     folder: Option<PathBuf>,
+    uid: Option<u32>,
 }
 
 /// How a run of a program ended.
@@ -27,7 +30,7 @@ impl Binary {
     /// The program at `path`, such as `env!("CARGO_BIN_EXE_tributary")`.
     #[must_use]
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { program: path.into(), env: Vec::new(), folder: None }
+        Self { program: path.into(), env: Vec::new(), folder: None, uid: None }
     }
 
     /// Sets a variable for all its runs.
@@ -49,8 +52,30 @@ impl Binary {
         let output = self.command(args).output();
         let output =
             output.unwrap_or_else(|error| panic!("{} does not start: {error}", self.program.display()));
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Ended { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        Ended::of(&output)
+    }
+
+    /// Runs it to its end with a text as its standard input.
+    pub fn run_with_input<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>, input: &str) -> Ended {
+        let mut command = self.command(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{} does not start: {error}", self.program.display()));
+        if let Some(mut stdin) = child.stdin.take() {
+            // It may end without reading.
+            drop(stdin.write_all(input.as_bytes()));
+        }
+        Ended::of(
+            &child.wait_with_output().unwrap_or_else(|error| panic!("its output cannot be read: {error}")),
+        )
+    }
+
+    /// Runs it as another user of this machine, which only the superuser may.
+    #[must_use]
+    pub fn uid(mut self, uid: u32) -> Self {
+        self.uid = Some(uid);
+        self
     }
 
     /// Starts it and lets it run.
@@ -66,12 +91,20 @@ impl Binary {
             command.env_remove(name);
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        if let Some(uid) = self.uid {
+            command.uid(uid).gid(uid);
+        }
         command.current_dir(self.folder.as_deref().unwrap_or_else(|| Path::new(".")));
         command
     }
 }
 
 impl Ended {
+    fn of(output: &Output) -> Self {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Self { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
     /// The result of a run that must have succeeded.
     pub fn success(self) -> String {
         assert_eq!(self.code, Some(0), "stdout: {}\nstderr: {}", self.stdout, self.stderr);

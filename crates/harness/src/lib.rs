@@ -1,13 +1,15 @@
-//! Test harness: an in-process node and real binaries. For tests only: what does not work here ends the test with a
+//! Test harness: an in-process node, a real Elasticsearch and real binaries. For tests only: what does not work here ends the test with a
 //! panic that says why.
 
 #![allow(clippy::panic, clippy::expect_used, reason = "a harness fails the test that uses it")]
 
 mod binary;
+mod elasticsearch;
 mod node;
 mod process;
 
 pub use binary::{Binary, Ended};
+pub use elasticsearch::{Elasticsearch, Major};
 pub use node::TestNode;
 pub use process::Process;
 

@@ -52,8 +52,8 @@ impl Process {
 
     /// The address after `listening on`.
     pub fn url(&mut self) -> String {
-        let line = self.wait_for("listening on http://", Duration::from_secs(30));
-        let url = line.split_whitespace().find(|word| word.starts_with("http://"));
+        let line = self.wait_for("listening on http", Duration::from_secs(30));
+        let url = line.split_whitespace().find(|word| word.starts_with("http"));
         url.map(str::to_owned).expect("an address in the line")
     }
 
@@ -77,6 +77,17 @@ impl Process {
     /// Asks it to end as Ctrl-C does (SIGINT).
     pub fn interrupt(&self) {
         self.signal(Signal::INT);
+    }
+
+    /// Tells it to read its configuration again (SIGHUP).
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Makes it stand still (SIGSTOP).

@@ -22,17 +22,35 @@ pub enum NodeError {
     },
     /// Without authentication only this machine may reach the node.
     #[error(
-        "refusing to listen on {address} without authentication: configure a user and password, or listen on 127.0.0.1"
+        "refusing to listen on {address} without authentication: add a user first, or listen on 127.0.0.1"
     )]
     Unprotected {
         /// The address that was asked for.
         address: SocketAddr,
     },
-    /// A user without name or password.
-    #[error("user '{name}' needs a name without ':' and a password that is not empty")]
+    /// A user whose name or password will not do.
+    #[error("user '{name}' will not do: {rule}")]
     BadUser {
         /// The name given.
         name: String,
+        /// The rule that it breaks.
+        rule: &'static str,
+    },
+    /// The file of users cannot be used.
+    #[error("cannot use the users file {}: {cause}", path.display())]
+    Users {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        cause: String,
+    },
+    /// The certificate for TLS, or its key, cannot be used.
+    #[error("cannot use {} for TLS: {cause}", path.display())]
+    Tls {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        cause: String,
     },
     /// The version to present is none.
     #[error("version '{version}' is not of the form 9.1.0 with a major version of 8 or 9")]

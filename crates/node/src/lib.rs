@@ -32,5 +32,6 @@ mod writes;
 
 pub use error::NodeError;
 pub use node::Node;
-pub use options::{NodeOptions, Password, Security, User};
-pub use server::{RunningNode, router};
+pub use options::{NodeOptions, Password, Security, TlsFiles, User};
+pub use security::UserFile;
+pub use server::{Reload, RunningNode, router};

@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use tributary_tasks::{Clock, Shutdown, SystemClock};
 
+use crate::error::NodeError;
+use crate::security::Access;
+use crate::server;
+
 /// How the node is to run. [`NodeOptions::new`] has the defaults; change what differs.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -21,15 +25,19 @@ pub struct NodeOptions {
     pub cluster_name: String,
     /// Who may come in. Default: everybody on this machine.
     pub security: Security,
+    /// The certificate to serve HTTPS with. Default: none, plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// The largest request body in bytes, after decompression. Default 100 MiB.
     pub max_body_bytes: usize,
     /// Memory for all request bodies together, in bytes; beyond it requests get 429. Default 512 MiB.
     pub body_budget_bytes: usize,
-    /// Connections served at once; more wait. Default 1024.
+    /// Connections served at once. One more takes the place of the one that has been idle for the longest time; while all
+    /// are busy it waits. Default 1024.
     pub max_connections: usize,
     /// How long a client may take to send a request's header, and how long a connection may stay idle. Default 120 s.
     pub header_timeout: Duration,
-    /// The longest pause while a client sends a body. Default 60 s.
+    /// The longest pause while a client sends a body or takes an answer. A body must come with 1 KiB a second besides.
+    /// Default 60 s.
     pub body_timeout: Duration,
     /// How long running requests may take to finish after a stop. Default 10 s.
     pub grace: Duration,
@@ -48,6 +56,7 @@ impl NodeOptions {
             compat_version: "9.1.0".to_owned(),
             cluster_name: "tributary".to_owned(),
             security: Security::default(),
+            tls: None,
             max_body_bytes: 100 << 20,
             body_budget_bytes: 512 << 20,
             max_connections: 1024,
@@ -57,6 +66,21 @@ impl NodeOptions {
             shutdown: Shutdown::new(),
             clock: Arc::new(SystemClock),
         }
+    }
+
+    /// Looks at the files that the node reads at its start, and whether it may listen where it is to.
+    ///
+    /// # Errors
+    /// What [`Node::start`](crate::Node::start) would say about them.
+    pub fn check(&self) -> Result<(), NodeError> {
+        if let Some(tls) = self.tls.clone() {
+            server::Tls::open(tls)?;
+        }
+        let open = !Access::new(&self.security)?.enabled();
+        if open && !self.listen.ip().is_loopback() {
+            return Err(NodeError::Unprotected { address: self.listen });
+        }
+        Ok(())
     }
 
     /// Sets [`NodeOptions::listen`].
@@ -81,25 +105,32 @@ impl NodeOptions {
     }
 }
 
-/// Who may come in.
+/// Who may come in. As soon as there is a user, in `users` or in the file, every request must authenticate: with a user,
+/// or with an API key that a user has made. Every user has every right.
 #[derive(Debug, Clone, Default)]
 pub struct Security {
-    /// Users for basic authentication, all with every right. When there is one, every request must authenticate, with
-    /// a user or with an API key that a user has made.
+    /// Users whose passwords the caller has.
     pub users: Vec<User>,
+    /// A file with further users ([`UserFile`](crate::UserFile)); one that does not exist holds none.
+    pub users_file: Option<PathBuf>,
+    /// The process's own user, for what runs beside the node. It is let in, but does not switch authentication on.
+    pub own: Option<User>,
 }
 
 impl Security {
     /// Authentication with one user.
     pub fn with_user(name: impl Into<String>, password: impl Into<String>) -> Self {
-        Self { users: vec![User { name: name.into(), password: Password::new(password) }] }
+        Self { users: vec![User::new(name, password)], ..Self::default() }
     }
+}
 
-    /// Whether requests must authenticate.
-    #[must_use]
-    pub fn enabled(&self) -> bool {
-        !self.users.is_empty()
-    }
+/// A certificate and its private key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// PEM file with the node's certificate, followed by those that lead to an authority.
+    pub certificate: PathBuf,
+    /// PEM file with the certificate's private key, not encrypted.
+    pub key: PathBuf,
 }
 
 /// A user for basic authentication.
@@ -109,6 +140,13 @@ pub struct User {
     pub name: String,
     /// The password.
     pub password: Password,
+}
+
+impl User {
+    /// A user with a password.
+    pub fn new(name: impl Into<String>, password: impl Into<String>) -> Self {
+        Self { name: name.into(), password: Password::new(password) }
+    }
 }
 
 /// A password; never printed.

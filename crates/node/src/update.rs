@@ -183,7 +183,8 @@ impl UpdateRequest {
         Err(StoreError::new(ErrorKind::VersionConflict, reason))
     }
 
-    fn decide(self, doc: Option<&Doc>, id: &str) -> Result<UpdateAction, StoreError> {
+    /// What becomes of the document.
+    pub(crate) fn decide(self, doc: Option<&Doc>, id: &str) -> Result<UpdateAction, StoreError> {
         let Some(doc) = doc else {
             let source = self.upsert_source().ok_or_else(|| {
                 StoreError::new(ErrorKind::DocumentMissing, format!("[{id}]: document missing"))

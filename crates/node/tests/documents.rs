@@ -366,3 +366,25 @@ async fn by_query_answers_have_elasticsearchs_shape_and_count_conflicts() {
         assert_eq!((status, &error["error"]["reason"]), (400, &json!(reason)), "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn updates_at_the_same_time_keep_all_changes_and_run_the_pipeline_once_each() {
+    const UPDATES: usize = 24;
+    let kit = Kit::open();
+    let pipeline = json!({"processors": [{"append": {"field": "runs", "value": "x"}}]});
+    assert_eq!(kit.json("PUT", "/_ingest/pipeline/p", pipeline).await.0, 200);
+    kit.json("PUT", "/i", json!({"settings": {"default_pipeline": "p"}})).await;
+    assert_eq!(kit.json("PUT", "/i/_doc/1", json!({})).await.0, 201);
+    let update = async |number: usize| {
+        let mut changes = json!({});
+        changes[format!("f{number}")] = json!(number);
+        let (status, answer) = kit.json("POST", "/i/_update/1", json!({"doc": changes})).await;
+        assert_eq!(status, 200, "{answer}");
+    };
+    futures::future::join_all((0..UPDATES).map(update)).await;
+    let (_, found) = kit.call("GET", "/i/_doc/1").await;
+    let source = found["_source"].as_object().unwrap();
+    assert_eq!(source["runs"].as_array().unwrap().len(), UPDATES + 1, "{found}");
+    assert!((0..UPDATES).all(|number| source[&format!("f{number}")] == number), "{found}");
+    assert_eq!(found["_version"], UPDATES + 1);
+}

@@ -446,3 +446,23 @@ async fn without_authentication_everybody_may_do_everything() {
     assert_eq!((&me["username"], &me["authentication_type"]), (&json!("_anonymous"), &json!("anonymous")));
     assert_eq!(kit.json("POST", "/_security/api_key", json!({"name": "k"})).await.0, 200);
 }
+
+#[tokio::test]
+async fn a_pipeline_that_redirects_a_write_does_not_get_around_the_privileges() {
+    let mut kit = offices().await;
+    let pipeline = json!({"processors": [{"set": {"field": "_index", "value": "sec"}}]});
+    assert_eq!(kit.json("PUT", "/_ingest/pipeline/redirect", pipeline).await.0, 200);
+    let role = json!({"r": {"indices": [{"names": ["pub"], "privileges": ["all"]}]}});
+    let (_, header) = kit.key(role).await;
+    kit.auth(Some(header));
+    let lines = "{\"index\":{\"_index\":\"pub\",\"_id\":\"9\"}}\n{\"a\":1}\n";
+    let (status, answer) = kit.raw("POST", "/_bulk?pipeline=redirect", lines).await;
+    let item = &answer["items"][0]["index"];
+    assert_eq!((status, &item["status"]), (200, &json!(403)), "{answer}");
+    assert_eq!(item["error"]["type"], "security_exception", "{answer}");
+    let (status, answer) = kit.json("PUT", "/pub/_doc/9?pipeline=redirect", json!({"a": 1})).await;
+    assert_eq!((status, error(&answer).0), (403, "security_exception"), "{answer}");
+    kit.auth(Some(basic("elastic", "changeme")));
+    assert_eq!(kit.call("GET", "/sec/_doc/9").await.0, 404, "nothing was written");
+    assert_eq!(kit.call("GET", "/pub/_doc/9").await.0, 404);
+}

@@ -6,6 +6,7 @@
 
 pub mod config;
 mod connector;
+mod custom_schedule;
 mod enums;
 mod error;
 pub mod filtering;
@@ -18,6 +19,7 @@ pub mod request;
 pub mod time;
 
 pub use connector::{Connector, Features, Pipeline, ScheduleEntry, Scheduling};
+pub use custom_schedule::CustomSchedule;
 pub use enums::{ConnectorStatus, JobType, SyncStatus, TriggerMethod};
 pub use error::ProtocolError;
 pub use ids::{ConnectorId, IndexName, SyncJobId};

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::{Error, ErrorKind, Result};
 
+/// Fields that most documents have at most.
+const FIELDS: usize = 8;
+
 /// Identifies a document within its connector's index; never empty. Ids longer than Elasticsearch allows (512
 /// bytes) are hashed by the engine (sync-runtime 6.2).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -71,7 +74,7 @@ impl Document {
     pub fn new(id: DocId) -> Self {
         Self {
             id,
-            fields: Map::new(),
+            fields: Map::with_capacity(FIELDS),
             timestamp: None,
             version: None,
             volatile: &[],

@@ -37,6 +37,8 @@ pub enum ErrorKind {
     InvalidData,
     /// One document or body is larger than allowed.
     TooLarge,
+    /// An incremental listing cannot go on from where the last one ended: the runtime makes a full one instead.
+    PositionGone,
     /// The source cannot do what was asked of it.
     Unsupported,
     /// A defect in the source itself.

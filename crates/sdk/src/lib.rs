@@ -11,6 +11,7 @@ mod facets;
 mod registry;
 mod secret;
 mod source;
+pub mod tls;
 
 pub use config::{ConfigReader, ConfigValue, FieldBuilder, SourceConfig, read_value};
 pub use document::{Access, Body, BodyKind, Content, DocId, Document};

@@ -36,6 +36,8 @@ connector service's file is accepted with the same meaning.
   errors.
 - **Time spans** are numbers of seconds or texts with `ms`, `s`, `m`, `h`, `d`. **Sizes** are numbers in the unit
   shown or texts with `b`, `kb`, `mb`, `gb` (powers of 1024).
+- **Reload**: on SIGHUP a running daemon reads the file and its secrets again and says in the log what changed. Keys that
+  need a restart keep their former value until then. A file that is broken changes nothing.
 - Keys under `tributary` are Tributary's own; the others are those of the Python service.
 ";
 
@@ -102,6 +104,9 @@ fn row(out: &mut String, path: &str, key: &Key) {
 }
 
 fn no_effect(key: &Key) -> String {
+    if key.restart {
+        return " A change needs a restart.".to_owned();
+    }
     match (key.inert, key.origin) {
         (Some(why), Origin::Python) => format!(" Accepted without effect: {why}."),
         (Some(why), Origin::Tributary) => format!(" Without effect: {why}."),

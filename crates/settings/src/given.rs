@@ -116,7 +116,7 @@ impl<'a> Gather<'a> {
     /// A value that comes as text: structured kinds are written as in YAML.
     fn text(&mut self, path: &str, text: &str, place: &Place, layer: Layer) {
         let structured = match keys::find(path).map(|key| key.kind) {
-            Some(Kind::Connectors | Kind::Table) => true,
+            Some(Kind::Connectors | Kind::Table | Kind::Counts) => true,
             Some(Kind::Texts | Kind::Urls) => text.trim_start().starts_with('['),
             _ => false,
         };
@@ -165,7 +165,7 @@ impl<'a> Gather<'a> {
             }
         };
         let all = self.given.entry(path.to_owned()).or_default();
-        let merges = keys::find(path).is_some_and(|key| key.kind == Kind::Table);
+        let merges = keys::find(path).is_some_and(|key| key.kind.is_table());
         if let Some(earlier) = all.iter().find(|earlier| earlier.layer == layer && !merges) {
             self.warnings.push(format!("{place}: {path} is given twice; {} no longer counts", earlier.place));
         }
@@ -250,7 +250,7 @@ fn target(path: &str) -> Target {
     if keys::keys().iter().any(|key| section(&key)) {
         return Target::Section;
     }
-    let table = keys::keys().iter().filter(|key| key.kind == Kind::Table).find_map(|key| {
+    let table = keys::keys().iter().filter(|key| key.kind.is_table()).find_map(|key| {
         let name = path.strip_prefix(key.path)?.strip_prefix('.')?;
         Some(Target::Inside(key, name.to_owned()))
     });
@@ -266,7 +266,10 @@ fn secret_file(path: &str) -> Option<&'static Key> {
 /// Whether a key's texts cannot be wrong.
 fn takes_any_text(path: &str) -> bool {
     match keys::find(path).map(|key| key.kind) {
-        Some(kind) => matches!(kind, Kind::Text | Kind::Path | Kind::Texts | Kind::Table | Kind::Connectors),
+        Some(kind) => matches!(
+            kind,
+            Kind::Text | Kind::Path | Kind::Texts | Kind::Table | Kind::Counts | Kind::Connectors
+        ),
         None => true,
     }
 }

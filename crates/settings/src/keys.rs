@@ -32,11 +32,17 @@ pub struct Key {
     pub secret: bool,
     /// Why setting it changes nothing here, where that is so.
     pub inert: Option<&'static str>,
+    /// Whether a running process goes on with the former value until it is started again.
+    pub restart: bool,
 }
 
 impl Key {
     const fn secret(self) -> Self {
         Self { secret: true, ..self }
+    }
+
+    const fn at_start(self) -> Self {
+        Self { restart: true, ..self }
     }
 
     const fn inert(self, why: &'static str) -> Self {
@@ -71,6 +77,7 @@ const fn python(path: &'static str, kind: Kind, default: &'static str, doc: &'st
         origin: Origin::Python,
         secret: false,
         inert: None,
+        restart: false,
     }
 }
 
@@ -95,6 +102,9 @@ const SPAN: Kind = Kind::Duration { min: Duration::ZERO };
 const PAUSE: Kind = Kind::Duration { min: Duration::from_millis(100) };
 const MIB: Kind = Kind::Size { unit: Unit::MiB, optional: false };
 const BYTES: Kind = Kind::Size { unit: Unit::Bytes, optional: false };
+/// Text is extracted in the cluster or the node.
+const NO_EXTRACTION: &str =
+    "text is extracted by the ingest pipeline (its attachment processor), not by a separate service";
 const LEVELS: Kind = Kind::Choice(&["TRACE", "DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL"]);
 
 const CONNECTOR: &[Key] = &[
@@ -129,7 +139,8 @@ const KEYS: &[Key] = &[
         Kind::Urls,
         "http://localhost:9200",
         "Address of Elasticsearch; several may be listed. Without one the embedded node is used.",
-    ),
+    )
+    .at_start(),
     python_unset(
         "elasticsearch.username",
         Kind::Text,
@@ -174,21 +185,24 @@ const KEYS: &[Key] = &[
         "Attempts for a request, the first included; bulk requests too.",
     ),
     python("elasticsearch.retry_interval", SPAN, "10", "Unit of the pauses between tries."),
-    python("elasticsearch.max_wait_duration", SPAN, "240", "How long to wait for Elasticsearch at start."),
-    python("elasticsearch.initial_backoff_duration", PAUSE, "1", "First pause of that wait."),
+    python("elasticsearch.max_wait_duration", SPAN, "240", "How long to wait for Elasticsearch at start.")
+        .at_start(),
+    python("elasticsearch.initial_backoff_duration", PAUSE, "1", "First pause of that wait.").at_start(),
     python(
         "elasticsearch.backoff_multiplier",
         Kind::Number { min: 1.0, max: 1000.0 },
         "2",
         "Factor by which the pauses of that wait grow.",
-    ),
+    )
+    .at_start(),
     python("elasticsearch.log_level", LEVELS, "INFO", "Log level of the Elasticsearch client."),
     python(
         "elasticsearch.feature_use_connectors_api",
         Kind::Bool,
         "true",
         "false: write the protocol's documents directly instead of through the Connector APIs (deprecated).",
-    ),
+    )
+    .at_start(),
     python(
         "elasticsearch.bulk.queue_max_size",
         at_least(1),
@@ -213,7 +227,7 @@ const KEYS: &[Key] = &[
         "elasticsearch.bulk.display_every",
         at_least(1),
         "100",
-        "Documents between two lines of progress in the log.",
+        "Documents between two lines of progress in the log; never more than one line in 10 s.",
     ),
     python(
         "elasticsearch.bulk.chunk_size",
@@ -306,8 +320,9 @@ const KEYS: &[Key] = &[
         at_least(1),
         "10",
         "Attempts to prepare the protocol's indices at start.",
-    ),
-    python("service.preflight_idle", SPAN, "30", "Pause between those attempts."),
+    )
+    .at_start(),
+    python("service.preflight_idle", SPAN, "30", "Pause between those attempts.").at_start(),
     python(
         "service.max_errors",
         at_least(0),
@@ -343,7 +358,7 @@ const KEYS: &[Key] = &[
         "service.job_cleanup_interval",
         PAUSE,
         "300",
-        "Pause between searches for orphaned and idle jobs.",
+        "Pause between two checks whether the connector of an open job still exists; idle jobs are looked for at every poll.",
     ),
     python("service.log_level", LEVELS, "INFO", "Log level."),
     python(
@@ -359,21 +374,26 @@ const KEYS: &[Key] = &[
         Kind::Url,
         "http://localhost:8090",
         "Address of the data extraction service; naming it switches it on.",
-    ),
-    python("extraction_service.timeout", PAUSE, "30", "Time for one file."),
+    )
+    .inert(NO_EXTRACTION),
+    python("extraction_service.timeout", PAUSE, "30", "Time for one file.")
+    .inert(NO_EXTRACTION),
     python(
         "extraction_service.use_file_pointers",
         Kind::Bool,
         "false",
         "Pass files by path in shared_volume_dir instead of sending them.",
-    ),
-    python("extraction_service.stream_chunk_size", BYTES, "65536", "Bytes sent at a time."),
+    )
+    .inert(NO_EXTRACTION),
+    python("extraction_service.stream_chunk_size", BYTES, "65536", "Bytes sent at a time.")
+    .inert(NO_EXTRACTION),
     python(
         "extraction_service.shared_volume_dir",
         Kind::Path,
         "/app/files",
         "Folder shared with the extraction service.",
-    ),
+    )
+    .inert(NO_EXTRACTION),
     // Sources.
     python_unset(
         "sources",
@@ -393,20 +413,80 @@ const KEYS: &[Key] = &[
         .inert("use service.worker_mode with service.service_types"),
     // Ours.
     ours("tributary.poll_interval", PAUSE, "5s", "Pause between looks at connectors and jobs."),
-    ours("tributary.data_dir", Kind::Path, "tributary-data", "Where the embedded node keeps its data."),
+    ours("tributary.data_dir", Kind::Path, "tributary-data", "Where the embedded node keeps its data.")
+        .at_start(),
     ours_unset(
         "tributary.state_dir",
         Kind::Path,
         "tributary-data/state",
         "Where the daemon keeps spools and resume points; state in data_dir unless set.",
-    ),
-    ours("tributary.node.listen", Kind::Address, "127.0.0.1:9200", "Where the embedded node listens."),
+    )
+    .at_start(),
+    ours("tributary.node.listen", Kind::Address, "127.0.0.1:9200", "Where the embedded node listens.")
+        .at_start(),
     ours_unset(
         "tributary.node.enabled",
         Kind::Bool,
         "true",
         "Whether the embedded node runs in this process; yes when no Elasticsearch host is configured.",
-    ),
+    )
+    .at_start(),
+    ours_unset(
+        "tributary.node.users_file",
+        Kind::Path,
+        "tributary-data/users",
+        "Users of the embedded node with their passwords' hashes, made by `tributary node user add`; users in data_dir unless set.",
+    )
+    .at_start(),
+    ours_unset(
+        "tributary.node.tls.certificate",
+        Kind::Path,
+        "/etc/tributary/node.crt",
+        "PEM file with the certificate for HTTPS and those that lead to its authority; plain HTTP unless set.",
+    )
+    .at_start(),
+    ours_unset(
+        "tributary.node.tls.key",
+        Kind::Path,
+        "/etc/tributary/node.key",
+        "PEM file with the certificate's private key.",
+    )
+    .at_start(),
+    ours(
+        "tributary.node.max_body_size",
+        MIB,
+        "100",
+        "Largest request body that the embedded node takes, after decompression.",
+    )
+    .at_start(),
+    ours(
+        "tributary.node.max_body_memory",
+        MIB,
+        "512",
+        "Memory for all request bodies together; what does not fit is answered with 429.",
+    )
+    .at_start(),
+    ours(
+        "tributary.node.max_connections",
+        at_least(1),
+        "1024",
+        "Connections at once; beyond it the one that has been idle for the longest time is closed.",
+    )
+    .at_start(),
+    ours(
+        "tributary.node.header_timeout",
+        PAUSE,
+        "120s",
+        "Time for a TLS handshake and for a request's header; also how long a connection may be idle.",
+    )
+    .at_start(),
+    ours(
+        "tributary.node.body_timeout",
+        PAUSE,
+        "60s",
+        "Longest pause while a client sends a body or takes an answer.",
+    )
+    .at_start(),
     ours(
         "tributary.lease",
         Kind::Duration { min: Duration::from_secs(3) },
@@ -418,6 +498,18 @@ const KEYS: &[Key] = &[
         SPAN,
         "20s",
         "How long running syncs may take to store what they have read when asked to stop.",
+    ),
+    ours(
+        "tributary.job_retention.age",
+        SPAN,
+        "90d",
+        "Age at which a finished sync job is deleted; 0 keeps every job.",
+    ),
+    ours(
+        "tributary.job_retention.count",
+        Kind::Whole { min: 1, max: 9000 },
+        "100",
+        "Latest jobs of each connector that stay, however old they are; content and access-control syncs count apart.",
     ),
     ours(
         "tributary.delete_guard.max_share",
@@ -437,13 +529,75 @@ const KEYS: &[Key] = &[
         "true",
         "Keep a fingerprint in each document, so that unchanged ones are not written again.",
     ),
-    ours("tributary.log_format", Kind::Choice(&["human", "json", "ecs"]), "human", "Form of the log lines."),
+    ours("tributary.log_format", Kind::Choice(&["human", "json", "ecs"]), "human", "Form of the log lines.")
+        .at_start(),
+    ours_unset(
+        "tributary.max_concurrent_syncs_by_type",
+        Kind::Counts,
+        "{postgresql: 2}",
+        "Syncs running at once of a source type, within the limits of the service; types not named have none of their own.",
+    ),
+    ours_unset(
+        "tributary.job_limits.time",
+        Kind::Duration { min: Duration::from_secs(1) },
+        "12h",
+        "Longest time a sync may run in one go; then it ends with an error. None unless set.",
+    ),
+    ours_unset(
+        "tributary.job_limits.documents_per_second",
+        Kind::Number { min: 0.1, max: f64::MAX },
+        "500",
+        "Documents that a sync writes in a second at the most. No limit unless set.",
+    ),
+    ours(
+        "tributary.job_log.lines",
+        Kind::Whole { min: 0, max: 1000 },
+        "100",
+        "Last log lines kept in each job's document, for tributary job view --logs; 0 keeps none.",
+    ),
+    ours_unset(
+        "tributary.proxy",
+        Kind::Text,
+        "http://proxy:3128",
+        "HTTP proxy for requests to Elasticsearch; http://user:password@proxy:3128 names credentials too.",
+    )
+    .secret(),
+    ours_unset(
+        "tributary.monitoring.listen",
+        Kind::Address,
+        "127.0.0.1:9600",
+        "Where /metrics, /healthz and /readyz are served, without authentication; nowhere unless set.",
+    )
+    .at_start(),
+    ours_unset(
+        "tributary.otlp.endpoint",
+        Kind::Url,
+        "http://localhost:4318",
+        "OpenTelemetry collector that traces are sent to over HTTP (OTLP); none are sent unless set.",
+    )
+    .at_start(),
+    ours_unset(
+        "tributary.otlp.headers",
+        Kind::Table,
+        "{authorization: Bearer TOKEN}",
+        "Headers added to every request to the collector.",
+    )
+    .secret()
+    .at_start(),
+    ours_unset(
+        "tributary.otlp.ca_certs",
+        Kind::Path,
+        "/etc/ssl/collector-ca.pem",
+        "PEM file with an authority to trust for the collector, besides the public ones.",
+    )
+    .at_start(),
     ours_unset(
         "tributary.worker_name",
         Kind::Text,
         "worker-1",
         "Name under which this process claims jobs; the machine's name unless set.",
-    ),
+    )
+    .at_start(),
 ];
 
 #[cfg(test)]

@@ -81,6 +81,8 @@ pub enum Kind {
     Texts,
     /// Names with texts.
     Table,
+    /// Names with whole numbers of at least 1.
+    Counts,
     /// The list of connectors.
     Connectors,
 }
@@ -101,6 +103,11 @@ pub(crate) enum Parsed {
 }
 
 impl Kind {
+    /// Whether the value is a section with free names.
+    pub(crate) fn is_table(&self) -> bool {
+        matches!(self, Self::Table | Self::Counts)
+    }
+
     /// What is accepted, as a phrase for people.
     #[must_use]
     pub fn accepts(&self) -> String {
@@ -128,6 +135,7 @@ impl Kind {
             }
             Self::Texts => "expected a list of texts".into(),
             Self::Table => "expected names with texts, such as {name: text}".into(),
+            Self::Counts => "expected names with whole numbers of at least 1, such as {name: 2}".into(),
             Self::Connectors => "expected a list of {connector_id, service_type, api_key}".into(),
         }
     }
@@ -149,6 +157,7 @@ impl Kind {
             Self::Size { unit, .. } => format!("size ({})", unit.name()),
             Self::Texts => "list of texts".into(),
             Self::Table => "names with texts".into(),
+            Self::Counts => "names with whole numbers".into(),
             Self::Connectors => "list of objects".into(),
         }
     }
@@ -165,6 +174,13 @@ impl Kind {
             (Self::Table, Yaml::Map(entries)) => {
                 let pairs =
                     entries.iter().map(|entry| Some((entry.key.clone(), text(&entry.value)?.to_owned())));
+                pairs.collect::<Option<_>>().map(Parsed::Table)
+            }
+            (Self::Counts, Yaml::Map(entries)) => {
+                let pairs = entries.iter().map(|entry| {
+                    let count = whole(text(&entry.value)?.trim()).filter(|count| *count > 0)?;
+                    Some((entry.key.clone(), count.to_string()))
+                });
                 pairs.collect::<Option<_>>().map(Parsed::Table)
             }
             (Self::Size { optional: true, .. }, Yaml::Null) => Some(Parsed::Size(None)),
@@ -205,7 +221,7 @@ impl Kind {
                 let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
                 Some(Parsed::Texts(items.map(str::to_owned).collect()))
             }
-            Self::Table | Self::Connectors => None,
+            Self::Table | Self::Counts | Self::Connectors => None,
         }
     }
 }

@@ -8,6 +8,7 @@
 //! takes them), the file, `TRIBUTARY_*` environment variables, flags. The process environment is an argument:
 //! nothing here reads it.
 
+mod changes;
 mod duration;
 mod generate;
 mod given;
@@ -23,13 +24,14 @@ mod substitute;
 mod values;
 mod yaml;
 
+pub use crate::changes::Change;
 pub use crate::generate::{example_yaml, reference_markdown};
 pub use crate::keys::{Key, Origin, connector_keys, keys};
 pub use crate::kind::{Kind, Unit};
 pub use crate::problem::{Place, Problem, Problems};
 pub use crate::secret::Secret;
 pub use crate::settings::{
-    Bulk, ConnectorEntry, Credentials, DeleteGuard, Elasticsearch, ErrorMonitor, ExtractionService, Level,
-    Log, LogFormat, Node, Service, Settings, Tributary,
+    Bulk, ConnectorEntry, Credentials, DeleteGuard, Elasticsearch, ErrorMonitor, ExtractionService,
+    JobLimits, JobRetention, Level, Log, LogFormat, Node, NodeTls, Otlp, Service, Settings, Tributary,
 };
 pub use crate::sources::Sources;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use crate::changes::Effective;
 use crate::given::Gather;
 use crate::listed;
 use crate::problem::{Place, Problem, Problems};
 use crate::secret::Secret;
 use crate::settings::{
-    Bulk, ConnectorEntry, DeleteGuard, Elasticsearch, ErrorMonitor, ExtractionService, Level, Log, LogFormat,
-    Node, Service, Settings, Tributary,
+    Bulk, ConnectorEntry, DeleteGuard, Elasticsearch, ErrorMonitor, ExtractionService, JobLimits,
+    JobRetention, Level, Log, LogFormat, Node, NodeTls, Otlp, Service, Settings, Tributary,
 };
 use crate::sources::Sources;
 use crate::values::{self, Values};
@@ -50,7 +51,8 @@ pub(crate) fn from_text(name: &str, text: &str, sources: &Sources) -> Result<Set
     let values = values::read(&mut gather);
     let settings = build(&mut gather, &values);
     if gather.problems.is_empty() {
-        Ok(Settings { warnings: gather.warnings, ..settings })
+        let effective = Effective::new(values.into_parsed());
+        Ok(Settings { warnings: gather.warnings, effective, ..settings })
     } else {
         gather.problems.sort_by_key(|problem| order(&problem.place));
         Err(Problems::new(gather.problems))
@@ -68,7 +70,7 @@ fn order(place: &Place) -> (u8, usize, String) {
 }
 
 fn build(gather: &mut Gather<'_>, values: &Values) -> Settings {
-    let tributary = tributary(values);
+    let tributary = tributary(gather, values);
     let elasticsearch = elasticsearch(gather, values, &tributary);
     let service = service(gather, values);
     Settings {
@@ -86,6 +88,7 @@ fn build(gather: &mut Gather<'_>, values: &Values) -> Settings {
                 _ => LogFormat::Human,
             },
         },
+        effective: Effective::default(),
         warnings: Vec::new(),
     }
 }
@@ -96,7 +99,7 @@ fn elasticsearch(gather: &mut Gather<'_>, values: &Values, tributary: &Tributary
     let hosts = match (host_configured, tributary.node.enabled) {
         (true, _) => configured,
         (false, Some(false)) => vec![DEFAULT_HOST.to_owned()],
-        (false, _) => vec![format!("http://{}", tributary.node.listen)],
+        (false, _) => vec![tributary.node.own_url(tributary.node.listen)],
     };
     let (username, password) = basic(gather, values, host_configured);
     Elasticsearch {
@@ -107,7 +110,9 @@ fn elasticsearch(gather: &mut Gather<'_>, values: &Values, tributary: &Tributary
         api_key: values.secret("elasticsearch.api_key"),
         ssl: values.is("elasticsearch.ssl"),
         verify_certs: values.is("elasticsearch.verify_certs"),
-        ca_certs: values.path("elasticsearch.ca_certs"),
+        ca_certs: values
+            .path("elasticsearch.ca_certs")
+            .or_else(|| own_certificate(tributary, host_configured)),
         headers: secrets(values.table("elasticsearch.headers")),
         request_timeout: values.duration("elasticsearch.request_timeout"),
         retry_on_timeout: values.is("elasticsearch.retry_on_timeout"),
@@ -120,6 +125,11 @@ fn elasticsearch(gather: &mut Gather<'_>, values: &Values, tributary: &Tributary
         feature_use_connectors_api: values.is("elasticsearch.feature_use_connectors_api"),
         bulk: bulk(values),
     }
+}
+
+/// The embedded node's certificate is trusted where its address is the default.
+fn own_certificate(tributary: &Tributary, host_configured: bool) -> Option<std::path::PathBuf> {
+    tributary.node.tls.as_ref().filter(|_| !host_configured).map(|tls| tls.certificate.clone())
 }
 
 /// User name and password with the Python service's defaults, which hold only where a host is configured.
@@ -289,25 +299,69 @@ fn extraction_service(gather: &mut Gather<'_>, values: &Values) -> Option<Extrac
     })
 }
 
-fn tributary(values: &Values) -> Tributary {
+fn tributary(gather: &mut Gather<'_>, values: &Values) -> Tributary {
     let idles_only = values.is_given("service.idling") && !values.is_given("tributary.poll_interval");
     let data_dir = values.path("tributary.data_dir").unwrap_or_default();
     Tributary {
         poll_interval: values.duration(if idles_only { "service.idling" } else { "tributary.poll_interval" }),
         state_dir: values.path("tributary.state_dir").unwrap_or_else(|| data_dir.join("state")),
+        node: node(gather, values, &data_dir),
         data_dir,
-        node: Node {
-            listen: values.address("tributary.node.listen").unwrap_or_else(|| ([127, 0, 0, 1], 9200).into()),
-            enabled: values.bool("tributary.node.enabled"),
-        },
         lease: values.duration("tributary.lease"),
         shutdown_grace: values.duration("tributary.shutdown_grace"),
+        job_retention: JobRetention {
+            age: Some(values.duration("tributary.job_retention.age")).filter(|age| !age.is_zero()),
+            count: values.count("tributary.job_retention.count"),
+        },
         delete_guard: DeleteGuard {
             max_share: values.number("tributary.delete_guard.max_share"),
             min_documents: values.whole("tributary.delete_guard.min_documents"),
         },
         fingerprint: values.is("tributary.fingerprint"),
         worker_name: values.text("tributary.worker_name"),
+        max_concurrent_syncs_by_type: values.counts("tributary.max_concurrent_syncs_by_type"),
+        job_limits: JobLimits {
+            time: values.optional_duration("tributary.job_limits.time"),
+            documents_per_second: values.optional_number("tributary.job_limits.documents_per_second"),
+        },
+        job_log_lines: values.count("tributary.job_log.lines"),
+        proxy: values.secret("tributary.proxy"),
+        monitoring: values.address("tributary.monitoring.listen"),
+        otlp: values.text("tributary.otlp.endpoint").map(|endpoint| Otlp {
+            endpoint,
+            headers: secrets(values.table("tributary.otlp.headers")),
+            ca_certs: values.path("tributary.otlp.ca_certs"),
+        }),
+    }
+}
+
+fn node(gather: &mut Gather<'_>, values: &Values, data_dir: &std::path::Path) -> Node {
+    Node {
+        listen: values.address("tributary.node.listen").unwrap_or_else(|| ([127, 0, 0, 1], 9200).into()),
+        enabled: values.bool("tributary.node.enabled"),
+        users_file: values.path("tributary.node.users_file").unwrap_or_else(|| data_dir.join("users")),
+        tls: node_tls(gather, values),
+        max_body_size: values.size("tributary.node.max_body_size").unwrap_or_default(),
+        max_body_memory: values.size("tributary.node.max_body_memory").unwrap_or_default(),
+        max_connections: values.count("tributary.node.max_connections"),
+        header_timeout: values.duration("tributary.node.header_timeout"),
+        body_timeout: values.duration("tributary.node.body_timeout"),
+    }
+}
+
+/// The certificate and its key; one without the other is a problem.
+fn node_tls(gather: &mut Gather<'_>, values: &Values) -> Option<NodeTls> {
+    const PATHS: [&str; 2] = ["tributary.node.tls.certificate", "tributary.node.tls.key"];
+    match PATHS.map(|path| values.path(path)) {
+        [Some(certificate), Some(key)] => Some(NodeTls { certificate, key }),
+        [None, None] => None,
+        [certificate, _] => {
+            let (given, missing) =
+                if certificate.is_some() { (PATHS[0], PATHS[1]) } else { (PATHS[1], PATHS[0]) };
+            let place = values::place_of(gather, given);
+            gather.problem(place, given, format!("is given without {missing}"), "set both or none".into());
+            None
+        }
     }
 }
 

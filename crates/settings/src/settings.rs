@@ -1,10 +1,11 @@
 //! The typed result.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::changes::{Change, Effective};
 use crate::load;
 use crate::problem::Problems;
 use crate::secret::Secret;
@@ -28,6 +29,8 @@ pub struct Settings {
     pub tributary: Tributary,
     /// What is logged and how.
     pub log: Log,
+    /// What every key came to, to tell what a newer file changes.
+    pub(crate) effective: Effective,
     /// What is accepted but should be known: keys without effect, deprecated forms, defaults that are risky.
     pub warnings: Vec<String>,
 }
@@ -48,6 +51,12 @@ impl Settings {
     /// As [`load`](Self::load).
     pub fn from_yaml_str(text: &str) -> Result<Self, Problems> {
         load::from_text("config.yml", text, &Sources::default())
+    }
+
+    /// What is different in `newer`, by key.
+    #[must_use]
+    pub fn changes(&self, newer: &Self) -> Vec<Change> {
+        crate::changes::between(self, newer)
     }
 
     /// Whether the embedded node runs in this process: as `tributary.node.enabled` says, else when no Elasticsearch host
@@ -246,12 +255,46 @@ pub struct Tributary {
     pub lease: Duration,
     /// How long running syncs may take to store what they have read.
     pub shutdown_grace: Duration,
+    /// Which finished jobs are deleted.
+    pub job_retention: JobRetention,
     /// When a sync may not delete without being asked again.
     pub delete_guard: DeleteGuard,
     /// Whether documents carry a fingerprint.
     pub fingerprint: bool,
     /// Name under which jobs are claimed; `None`: the caller chooses.
     pub worker_name: Option<String>,
+    /// Syncs at once by source type.
+    pub max_concurrent_syncs_by_type: BTreeMap<String, usize>,
+    /// What one sync may take.
+    pub job_limits: JobLimits,
+    /// Log lines kept in each job's document.
+    pub job_log_lines: usize,
+    /// HTTP proxy for requests to Elasticsearch.
+    pub proxy: Option<Secret>,
+    /// Where metrics and health are served; `None`: nowhere.
+    pub monitoring: Option<SocketAddr>,
+    /// Where traces are sent; `None`: nowhere.
+    pub otlp: Option<Otlp>,
+}
+
+/// `tributary.job_limits`.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct JobLimits {
+    /// Longest time in one go.
+    pub time: Option<Duration>,
+    /// Documents written in a second.
+    pub documents_per_second: Option<f64>,
+}
+
+/// `tributary.otlp`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Otlp {
+    /// The collector's address, without a slash at the end.
+    pub endpoint: String,
+    /// Headers for every request. Their values may be credentials.
+    pub headers: BTreeMap<String, Secret>,
+    /// PEM file of an authority to trust.
+    pub ca_certs: Option<PathBuf>,
 }
 
 /// `tributary.node`.
@@ -261,6 +304,53 @@ pub struct Node {
     pub listen: SocketAddr,
     /// Whether it runs in this process, where that is said; [`Settings::embedded`] decides.
     pub enabled: Option<bool>,
+    /// Its users.
+    pub users_file: PathBuf,
+    /// What it serves HTTPS with.
+    pub tls: Option<NodeTls>,
+    /// Largest request body in bytes.
+    pub max_body_size: u64,
+    /// Memory for all request bodies in bytes.
+    pub max_body_memory: u64,
+    /// Connections at once.
+    pub max_connections: usize,
+    /// Time for a handshake and a header, and of an idle connection.
+    pub header_timeout: Duration,
+    /// Longest pause within a body or an answer.
+    pub body_timeout: Duration,
+}
+
+/// `tributary.node.tls`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeTls {
+    /// PEM file of the certificate.
+    pub certificate: PathBuf,
+    /// PEM file of its private key.
+    pub key: PathBuf,
+}
+
+impl Node {
+    /// Where clients in this process reach it. It cannot be called by the address that stands for all of the machine's.
+    #[must_use]
+    pub fn own_url(&self, listens_on: SocketAddr) -> String {
+        let mut address = listens_on;
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.ip() {
+                IpAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+                IpAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("{}://{address}", if self.tls.is_some() { "https" } else { "http" })
+    }
+}
+
+/// `tributary.job_retention`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobRetention {
+    /// Age at which a finished job goes; `None`: never.
+    pub age: Option<Duration>,
+    /// Latest jobs of a connector that stay.
+    pub count: usize,
 }
 
 /// `tributary.delete_guard`.

@@ -52,7 +52,7 @@ fn given(gather: &mut Gather<'_>, key: &'static Key) -> Option<Parsed> {
     if let Some(from_file) = secret_file(gather, key, &all) {
         all = vec![from_file];
     }
-    if key.kind != Kind::Table {
+    if !key.kind.is_table() {
         all = all.pop().into_iter().collect();
     }
     let mut table = BTreeMap::new();
@@ -70,7 +70,7 @@ fn given(gather: &mut Gather<'_>, key: &'static Key) -> Option<Parsed> {
             }
         }
     }
-    if key.kind == Kind::Table && !table.is_empty() { Some(Parsed::Table(table)) } else { found }
+    if key.kind.is_table() && !table.is_empty() { Some(Parsed::Table(table)) } else { found }
 }
 
 /// Null and an empty text mean that nothing is given, save where null is a value.
@@ -192,6 +192,20 @@ impl Values {
         }
     }
 
+    pub(crate) fn optional_number(&self, path: &str) -> Option<f64> {
+        match self.get(path) {
+            Some(Parsed::Number(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn optional_duration(&self, path: &str) -> Option<Duration> {
+        match self.get(path) {
+            Some(Parsed::Duration(value)) => Some(*value),
+            _ => None,
+        }
+    }
+
     pub(crate) fn text(&self, path: &str) -> Option<String> {
         match self.get(path) {
             Some(Parsed::Text(value)) => Some(value.clone()),
@@ -233,6 +247,17 @@ impl Values {
             Some(Parsed::Size(value)) => *value,
             _ => None,
         }
+    }
+
+    /// Whole numbers by name.
+    pub(crate) fn counts(&self, path: &str) -> BTreeMap<String, usize> {
+        let counts = self.table(path).into_iter();
+        counts.filter_map(|(name, count)| Some((name, count.parse().ok()?))).collect()
+    }
+
+    /// Everything by path.
+    pub(crate) fn into_parsed(self) -> BTreeMap<&'static str, Parsed> {
+        self.parsed
     }
 
     pub(crate) fn table(&self, path: &str) -> BTreeMap<String, String> {

@@ -333,3 +333,32 @@ fn no_secret_shows_in_debug() {
     let settings = load(&sources);
     assert!(!format!("{settings:?} {sources:?}").contains("hunter2"));
 }
+
+#[test]
+fn limits_of_source_types_are_whole_numbers_by_name_nested_or_dotted() {
+    let nested = read("tributary.max_concurrent_syncs_by_type: {postgresql: 2, s3: 1}\n");
+    let dotted = read(
+        "tributary.max_concurrent_syncs_by_type.postgresql: 2\ntributary.max_concurrent_syncs_by_type.s3: 1\n",
+    );
+    let limits = nested.tributary.max_concurrent_syncs_by_type;
+    assert_eq!((limits["postgresql"], limits["s3"]), (2, 1));
+    assert_eq!(limits, dotted.tributary.max_concurrent_syncs_by_type);
+    let refused = Settings::from_yaml_str("tributary.max_concurrent_syncs_by_type: {s3: 0}\n").unwrap_err();
+    assert!(refused.to_string().contains("whole numbers of at least 1"), "{refused}");
+}
+
+#[test]
+fn monitoring_and_traces_are_off_unless_they_are_named() {
+    let off = read("").tributary;
+    assert_eq!((off.monitoring, off.otlp, off.job_limits.time), (None, None, None));
+    let on = read(
+        "tributary:\n  monitoring.listen: 127.0.0.1:9600\n  otlp: {endpoint: 'http://c:4318/', headers: {a: b}}\n  \
+         job_limits: {time: 2h, documents_per_second: 50}\n",
+    )
+    .tributary;
+    assert_eq!(on.monitoring.unwrap().port(), 9600);
+    let otlp = on.otlp.unwrap();
+    assert_eq!((otlp.endpoint.as_str(), otlp.headers["a"].reveal()), ("http://c:4318", "b"));
+    assert_eq!(on.job_limits.time, Some(Duration::from_secs(7200)));
+    assert_eq!(on.job_limits.documents_per_second, Some(50.0));
+}

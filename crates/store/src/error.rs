@@ -4,6 +4,11 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+use crate::locate::{identity, position};
+
+/// Elasticsearch says in this cause of errors, too, where the unknown name stands.
+const UNKNOWN_NAME: &str = "named_object_not_found_exception";
+
 /// The class of a failure. It chooses Elasticsearch's `type` and HTTP status, and thereby the caller's reaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -166,6 +171,8 @@ struct Inner {
     shard: bool,
     search_phase: bool,
     line_col: Option<(usize, usize)>,
+    /// The identity of the value it is about, until its position is known.
+    about: Option<usize>,
     caused_by: Option<Cause>,
 }
 
@@ -180,6 +187,7 @@ impl StoreError {
             shard: false,
             search_phase: false,
             line_col: None,
+            about: None,
             caused_by: None,
         }))
     }
@@ -247,6 +255,31 @@ impl StoreError {
     #[must_use]
     pub fn at(mut self, line: usize, col: usize) -> Self {
         self.0.line_col = Some((line, col));
+        self
+    }
+
+    /// Notes the value that the error is about, for [`StoreError::located`].
+    #[must_use]
+    pub(crate) fn about(mut self, value: &Value) -> Self {
+        self.0.about.get_or_insert(identity(value));
+        self
+    }
+
+    /// Adds the position of the value that the error is about. `root` is what was read from `body`, and unchanged.
+    #[must_use]
+    pub fn located(mut self, root: &Value, body: &[u8]) -> Self {
+        let text = std::str::from_utf8(body).unwrap_or_default();
+        let Some((line, col)) = self.0.about.take().and_then(|about| position(about, root, text)) else {
+            return self;
+        };
+        if let Some(cause) = self.0.caused_by.as_mut().filter(|cause| cause.es_type == UNKNOWN_NAME) {
+            cause.reason = format!("[{line}:{col}] {}", cause.reason);
+        }
+        match self.0.kind {
+            ErrorKind::XContentParse => self.0.reason = format!("[{line}:{col}] {}", self.0.reason),
+            ErrorKind::Parsing => self.0.line_col = Some((line, col)),
+            _ => {}
+        }
         self
     }
 

@@ -12,6 +12,7 @@ mod error;
 mod indexing;
 mod json;
 mod kv;
+mod locate;
 mod mapping;
 mod model;
 mod names;

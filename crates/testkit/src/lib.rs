@@ -5,13 +5,17 @@
 
 #![allow(clippy::expect_used, clippy::panic, reason = "a broken law fails the test")]
 
+mod authority;
 pub mod laws;
 mod listing;
+mod proxy;
 mod world;
 
 use std::time::Duration;
 
+pub use authority::{Authority, Certificate};
 pub use listing::{Item, Listing, connect, list, list_from, schema, try_connect};
+pub use proxy::{Fault, Proxy};
 pub use world::World;
 
 /// The longest a law may take.
@@ -49,12 +53,14 @@ macro_rules! conformance {
 
         #[test]
         fn dropping_the_stream_stops_the_work() {
+            <$world as $crate::World>::prepare();
             $crate::laws::dropping_the_stream_stops_the_work::<$connector, $world>();
         }
 
         #[test]
         fn the_example_connects() {
             let example = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/example.json"));
+            <$world as $crate::World>::prepare();
             $crate::run($crate::laws::the_example_connects::<$connector, $world>(example));
         }
     };
@@ -62,6 +68,7 @@ macro_rules! conformance {
         $(
             #[test]
             fn $law() {
+                <$world as $crate::World>::prepare();
                 $crate::run($crate::laws::$law::<$connector, $world>());
             }
         )*

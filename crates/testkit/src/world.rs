@@ -7,6 +7,9 @@ pub trait World: Sized + Send + 'static {
     /// How many items make the source's listing long: more than its queues hold, and several checkpoints.
     const MANY: usize = 2_500;
 
+    /// What takes long and is done once, such as building a server. It does not count as a law's time.
+    fn prepare() {}
+
     /// A world with at least three items, of every kind the source knows.
     fn start() -> impl Future<Output = Self> + Send;
 

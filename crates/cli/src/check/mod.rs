@@ -10,7 +10,7 @@ use tributary_settings::{Settings, Sources};
 use crate::args::CheckArgs;
 use crate::error::{CliError, Result};
 use crate::output::Format;
-use crate::{convert, output};
+use crate::{convert, embedded, output};
 
 use findings::Findings;
 
@@ -56,6 +56,11 @@ fn local(settings: &Settings, findings: &mut Findings) {
             format!("a source of type '{unknown}' is not built in"),
             &format!("use one of {known}"),
         );
+    }
+    if settings.embedded()
+        && let Err(error) = embedded::check(settings)
+    {
+        findings.problem("embedded node", error, "");
     }
     if let Some(file) = &settings.elasticsearch.ca_certs
         && let Err(error) = std::fs::read(file)

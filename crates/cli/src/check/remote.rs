@@ -4,6 +4,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use tributary_client::{Client, ClientError, ConnectorSelector, RetryPolicy, Versioned};
+use tributary_daemon::Redactor;
 use tributary_protocol::{Connector, ConnectorId};
 use tributary_sdk::{Context, Env, Registry};
 use tributary_settings::Settings;
@@ -23,7 +24,7 @@ pub(super) async fn check(settings: &Settings, findings: &mut Findings) -> Resul
             .warning("connectors", "the embedded node does not run, so its connectors were not looked at");
         return Ok(());
     }
-    let mut options = convert::client_options(&settings.elasticsearch);
+    let mut options = convert::client_options(settings);
     options.retry = RetryPolicy::NEVER;
     options.request_timeout = options.request_timeout.min(PATIENCE);
     let hosts = settings.elasticsearch.hosts.join(", ");
@@ -138,9 +139,11 @@ async fn source(
         let source = kind.connect(configuration, &Env::default()).await?;
         source.ping(&context).await
     };
+    let redactor = Redactor::default();
+    redactor.learn_configuration(configuration, Some(&kind.schema()));
     match tokio::time::timeout(PATIENCE, reach).await {
         Ok(Ok(())) => findings.good(&what, format!("its source ({service_type}) answers")),
-        Ok(Err(error)) => findings.problem(&what, error.report(), ""),
+        Ok(Err(error)) => findings.problem(&what, redactor.text(&error.report()), ""),
         Err(_) => findings.problem(
             &what,
             format!("its source did not answer within {} s", PATIENCE.as_secs()),

@@ -41,6 +41,9 @@ pub(crate) async fn delete(id: &str, hard: bool, sync_jobs: bool, args: &TargetA
     let client = target::connect(args)?;
     let found = target::connector(&client, id).await?;
     client.delete_connector(&found.id, hard, sync_jobs).await?;
+    if let Err(error) = tributary_daemon::forget_dead_letters(&client, &found.id).await {
+        output::note(format!("its dead letters stay: {error}"));
+    }
     output::line(format!("deleted connector '{id}'"))?;
     if let Some(index) = &found.doc.index_name {
         output::note(format!("index '{index}' stays; delete it with `tributary index delete {index}`"));

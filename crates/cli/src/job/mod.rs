@@ -1,5 +1,7 @@
-//! `tributary job`: start, list, view and cancel sync jobs.
+//! `tributary job`: start, list, view and cancel sync jobs; see and retry what they left out.
 
+mod letters;
+mod logs;
 mod show;
 mod watch;
 
@@ -23,7 +25,17 @@ pub(crate) async fn run(command: JobCommand) -> Result<()> {
             let filter = filter(connector, status.as_deref(), size)?;
             list(&filter, &target, output.output).await
         }
-        JobCommand::View { id, watch, target, output } => view(&id, watch, &target, output.output).await,
+        JobCommand::View { id, logs: true, follow, target, output, .. } => {
+            logs::show(&id, follow, &target, output.output).await
+        }
+        JobCommand::View { id, watch, target, output, .. } => view(&id, watch, &target, output.output).await,
+        JobCommand::DeadLetters { id, connector, from, size, target, output } => {
+            let paging = letters::Paging { from, size };
+            letters::list(id, connector, paging, &target, output.output).await
+        }
+        JobCommand::Retry { job, id, wait, target, output } => {
+            letters::retry(&job, &id, wait, &target, output.output).await
+        }
         JobCommand::Cancel { id, target } => cancel(&id, &target).await,
     }
 }
@@ -98,7 +110,16 @@ async fn view(id: &str, watch: bool, args: &TargetArgs, format: Format) -> Resul
     if watch && !job.doc.status.is_final() {
         job = until_ended(&client, &job.id).await?;
     }
-    show::print(&job, format)
+    let letters = letters::of_job(&client, &job.id).await?;
+    if format == Format::Json {
+        let mut document = show::document(&job);
+        if let Some(letters) = &letters {
+            document["dead_letters"] = letters::value(letters)?;
+        }
+        return output::json(&document);
+    }
+    show::print(&job, format)?;
+    letters.map_or(Ok(()), |letters| letters::show_some(&letters, &job.id))
 }
 
 async fn cancel(id: &str, args: &TargetArgs) -> Result<()> {

@@ -86,13 +86,17 @@ pub(super) fn print(job: &Versioned<SyncJobId, SyncJob>, format: Format) -> Resu
 
 /// The documents that were left out, with their reasons: the daemon keeps them in the job's metadata.
 fn refused(refused: &Value) -> Result<()> {
-    let rows: Vec<Vec<String>> = refused["samples"].as_array().into_iter().flatten().map(refusal).collect();
+    let named = refused["samples"].as_array().or(refused["last"].as_array());
+    let rows: Vec<Vec<String>> = named.into_iter().flatten().map(refusal).collect();
     let counts = refused["counts"].as_object().into_iter().flat_map(|counts| counts.values());
     let all: u64 = counts.filter_map(Value::as_u64).sum();
     if all == 0 && rows.is_empty() {
         return Ok(());
     }
     output::line(format!("\nleft out: {all} documents, {} of them named here", rows.len()))?;
+    if rows.is_empty() {
+        return Ok(());
+    }
     output::line(output::table(&["DOCUMENT", "KIND", "REASON"], &rows))
 }
 

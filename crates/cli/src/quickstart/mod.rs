@@ -7,8 +7,9 @@ mod tell;
 use std::time::Duration;
 
 use tributary_client::{Client, ClientOptions, Versioned};
-use tributary_daemon::{Daemon, DaemonOptions, DaemonStatus, Selection};
+use tributary_daemon::{Daemon, DaemonOptions, DaemonStatus, JobRetention, Selection};
 use tributary_protocol::{SyncJob, SyncJobId, SyncStatus};
+use tributary_settings::Settings;
 use tributary_tasks::{Shutdown, TaskScope};
 
 use crate::args::QuickstartArgs;
@@ -21,34 +22,47 @@ use setup::Ready;
 
 /// Pause between the daemon's looks: a person waits.
 const POLL: Duration = Duration::from_secs(1);
+/// A job is made every 30 seconds, and hardly any of them does something.
+const RETENTION: JobRetention = JobRetention { age: Some(Duration::from_secs(3600)), count: 100 };
 
 pub(crate) async fn run(args: QuickstartArgs) -> Result<()> {
     let folder = Folder::open(&args.path)?;
+    let settings = args.node.settings()?;
     let shutdown = Shutdown::new();
     let _signals = signals::watch(&shutdown)?;
-    let node = Embedded::start(args.node.listen, &args.node.data, None).await?;
+    let node = Embedded::start(&settings, None).await?;
     output::note(format!("listening on {}", node.url()));
-    let ended = serve(&args, &folder, &node, &shutdown).await;
+    let start = Start { args: &args, settings: &settings, folder: &folder };
+    let ended = serve(&start, &node, &shutdown).await;
     shutdown.stop();
     node.stop(&shutdown).await;
     ended
 }
 
-async fn serve(args: &QuickstartArgs, folder: &Folder, node: &Embedded, shutdown: &Shutdown) -> Result<()> {
-    let reach = ClientOptions::new([node.url()]);
+/// What a quickstart begins with.
+#[derive(Clone, Copy, Debug)]
+struct Start<'a> {
+    args: &'a QuickstartArgs,
+    settings: &'a Settings,
+    folder: &'a Folder,
+}
+
+async fn serve(start: &Start<'_>, node: &Embedded, shutdown: &Shutdown) -> Result<()> {
+    let mut reach = ClientOptions::new([node.url()]);
+    node.reach(&mut reach);
     let patient = target::client(reach.clone())?;
     let client = target::impatient(reach)?;
     let ready = tokio::select! {
-        ready = setup::prepare(&client, folder, args) => ready?,
+        ready = setup::prepare(&client, start) => ready?,
         () = shutdown.stopping() => return Ok(()),
     };
     output::note(format!(
         "syncing {} into index '{}' (connector '{}')",
-        folder.path.display(),
+        start.folder.path.display(),
         ready.index,
         ready.connector
     ));
-    let daemon = Daemon::new(patient, tributary_connectors::registry(), options(args));
+    let daemon = Daemon::new(patient, tributary_connectors::registry(), options(start.settings));
     let status = daemon.status();
     let mut running = TaskScope::new();
     running.spawn("daemon", {
@@ -56,7 +70,7 @@ async fn serve(args: &QuickstartArgs, folder: &Folder, node: &Embedded, shutdown
         async move { run::supervise(daemon, &shutdown).await }
     });
     let ended = tokio::select! {
-        ended = show(args, &client, &ready, node, &status) => ended,
+        ended = show(start.args, &client, &ready, node, &status) => ended,
         ended = ended(&mut running) => return ended,
         () = shutdown.stopping() => Ok(()),
     };
@@ -75,11 +89,12 @@ async fn ended(running: &mut TaskScope<Result<()>>) -> Result<()> {
 }
 
 /// All connectors of the node are served: more may be added while it runs.
-fn options(args: &QuickstartArgs) -> DaemonOptions {
+fn options(settings: &Settings) -> DaemonOptions {
     let mut options = DaemonOptions::default();
     options.connectors = Selection::all();
     options.poll_interval = POLL;
-    options.state_dir = args.node.data.join("state");
+    options.state_dir.clone_from(&settings.tributary.state_dir);
+    options.job_retention = RETENTION;
     options
 }
 

@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 use tributary_client::{Client, ConnectorSelector, ErrorKind, NewConnector};
 use tributary_protocol::{Connector, ConnectorId, JobType, SyncJobId, TriggerMethod};
 
+use super::Start;
 use super::folder::Folder;
-use crate::args::QuickstartArgs;
 use crate::error::{CliError, Result};
 use crate::{source, target};
 
@@ -26,7 +26,8 @@ pub(crate) struct Ready {
 }
 
 /// Makes or finds the connector and a job of it that is not over.
-pub(crate) async fn prepare(client: &Client, folder: &Folder, args: &QuickstartArgs) -> Result<Ready> {
+pub(super) async fn prepare(client: &Client, start: &Start<'_>) -> Result<Ready> {
+    let folder = start.folder;
     client.ensure_protocol_indices().await?;
     let connector = ConnectorId::from(folder.id());
     let found = client.connector(&connector).await?.map(|found| found.doc).filter(|doc| !doc.deleted);
@@ -34,7 +35,7 @@ pub(crate) async fn prepare(client: &Client, folder: &Folder, args: &QuickstartA
         Some(index) => index,
         None => create(client, &connector, folder).await?,
     };
-    configure(client, &connector, found.as_ref(), folder, args).await?;
+    configure(client, &connector, found.as_ref(), start).await?;
     let job = open_job(client, &connector).await?;
     Ok(Ready { connector, index, job })
 }
@@ -74,10 +75,9 @@ async fn configure(
     client: &Client,
     id: &ConnectorId,
     found: Option<&Connector>,
-    folder: &Folder,
-    args: &QuickstartArgs,
+    start: &Start<'_>,
 ) -> Result<()> {
-    let wanted = values(folder, args);
+    let wanted = values(start);
     if let Some(found) = found.filter(|found| !found.configuration.is_empty()) {
         let same = |(name, value): (&String, &Value)| {
             found.configuration.get(name).is_some_and(|field| field.value == *value)
@@ -102,11 +102,12 @@ async fn configure(
     Ok(())
 }
 
-fn values(folder: &Folder, args: &QuickstartArgs) -> Map<String, Value> {
+fn values(start: &Start<'_>) -> Map<String, Value> {
+    let Start { args, settings, folder } = start;
     let mut values = Map::new();
     values.insert("directory".to_owned(), folder.path.to_string_lossy().into());
     values.insert("pattern".to_owned(), args.pattern.clone().into());
-    if let Ok(data) = fs::canonicalize(&args.node.data)
+    if let Ok(data) = fs::canonicalize(&settings.tributary.data_dir)
         && let Ok(inside) = data.strip_prefix(&folder.path)
     {
         // Where the node's data lies inside the folder, it would change with every sync.

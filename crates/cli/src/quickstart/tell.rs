@@ -39,14 +39,30 @@ pub(super) async fn first(client: &Client, ended: &Job, ready: &Ready, node: &Em
     let word = search::example_word(client, &ready.index).await;
     output::line("\ntry:")?;
     let query = word.as_ref().map_or_else(String::new, |word| format!("q=body:{word}&"));
-    output::line(format!("  curl '{}/{}/_search?{query}pretty'", node.url(), ready.index))?;
-    let host = if node.address().to_string() == DEFAULT_LISTEN {
-        String::new()
-    } else {
-        format!(" --host {}", node.url())
-    };
+    output::line(format!(
+        "  curl{} '{}/{}/_search?{query}pretty'",
+        curl_flags(node),
+        node.url(),
+        ready.index
+    ))?;
     let word = word.map_or_else(String::new, |word| format!(" {word}"));
-    output::line(format!("  tributary search {}{word}{host}", ready.index))
+    output::line(format!("  tributary search {}{word}{}", ready.index, search_flags(node)))
+}
+
+/// What curl needs to be let in.
+fn curl_flags(node: &Embedded) -> String {
+    let certificate = node.certificate().map(|file| format!(" --cacert '{}'", file.display()));
+    let user = node.user().map(|user| format!(" -u '{user}'"));
+    [certificate, user].into_iter().flatten().collect()
+}
+
+/// The same for this program.
+fn search_flags(node: &Embedded) -> String {
+    let elsewhere = node.address().to_string() != DEFAULT_LISTEN || node.certificate().is_some();
+    let host = elsewhere.then(|| format!(" --host {}", node.url()));
+    let certificate = node.certificate().map(|file| format!(" --ca-certs '{}'", file.display()));
+    let user = node.user().map(|user| format!(" --username '{user}'"));
+    [host, certificate, user].into_iter().flatten().collect()
 }
 
 /// Tells of every later sync that changed something or failed. Ends only with an error.

@@ -7,6 +7,9 @@
     reason = "support for tests, of which each uses a part"
 )]
 
+pub(crate) mod disk;
+pub(crate) mod writers;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -120,7 +120,7 @@ impl Client {
     }
 
     /// Deletes every document that `query` finds; how many.
-    pub(super) async fn delete_found(&self, alias: &str, query: Value) -> Result<u64> {
+    pub(crate) async fn delete_found(&self, alias: &str, query: Value) -> Result<u64> {
         #[derive(Deserialize)]
         struct Deleted {
             #[serde(default)]

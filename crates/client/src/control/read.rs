@@ -15,6 +15,8 @@ use crate::{Client, ClientError, DocVersion, ErrorKind, Result};
 const ONE_SEARCH: usize = 2000;
 /// Documents per request of such a walk.
 const WALK_PAGE: usize = 1000;
+/// Where a job's document keeps its last log lines.
+const JOB_LOG: &str = "metadata.tributary.log";
 /// Unreadable documents that are remembered so as to tell of each only once.
 const REMEMBERED: usize = 1000;
 
@@ -143,7 +145,8 @@ impl Client {
         self.get_doc(CONNECTORS, "connector", id.as_str()).await
     }
 
-    /// Every job that is not over (pending, suspended, in progress, canceling), oldest first, as searches see them.
+    /// Every job that is not over (pending, suspended, in progress, canceling), oldest first, as searches see them,
+    /// without the log lines in its metadata.
     /// One search, unless there are more than 2,000.
     ///
     /// # Errors
@@ -152,7 +155,9 @@ impl Client {
         let open: Vec<SyncStatus> = SyncStatus::ALL.into_iter().filter(|status| !status.is_final()).collect();
         let filter = JobFilter { statuses: open, ..JobFilter::default() };
         let sort = json!([{"created_at": {"order": "asc", "unmapped_type": "date"}}]);
-        let hits = self.list(JOBS, json!({"query": filter.query(), "sort": sort})).await?;
+        // Looked at every second: what only people read is left out.
+        let body = json!({"query": filter.query(), "sort": sort, "_source": {"excludes": [JOB_LOG]}});
+        let hits = self.list(JOBS, body).await?;
         Ok(self.read_all("sync job", hits))
     }
 

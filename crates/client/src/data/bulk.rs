@@ -248,6 +248,9 @@ impl Client {
     /// Sends a bulk request, through the ingest pipeline `pipeline` where one is given. A single operation that fails
     /// is an item of the answer, not an error.
     ///
+    /// A request that the cluster throttles (429) is not tried again here: whoever writes much has to write less at
+    /// once, not to insist.
+    ///
     /// # Errors
     /// Where the whole request failed; [`crate::ErrorKind::TooLarge`] asks the caller to split it.
     pub async fn bulk(&self, body: &BulkBody, pipeline: Option<&str>) -> Result<BulkAnswer> {
@@ -256,6 +259,7 @@ impl Client {
         }
         let mut call = Call::post(BulkParts::Index(body.index.as_str()).url()).lines(body.payload.clone());
         call.repeat = body.repeat;
+        call.yields = true;
         if let Some(pipeline) = pipeline {
             call = call.query("pipeline", pipeline);
         }

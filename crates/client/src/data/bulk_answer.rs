@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::BulkOp;
+use super::bulk_plain::read_plain;
 
 /// Answer to a bulk request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,7 +70,7 @@ pub enum BulkResult {
 }
 
 impl BulkResult {
-    fn of_name(name: &str) -> Option<Self> {
+    pub(super) fn of_name(name: &str) -> Option<Self> {
         Some(match name {
             "created" => Self::Created,
             "updated" => Self::Updated,
@@ -98,6 +99,11 @@ impl fmt::Display for BulkError {
 
 /// Reads an answer; only what is needed is kept. `expected` is the number of operations sent.
 pub(super) fn read_answer(body: &[u8], expected: usize) -> serde_json::Result<BulkAnswer> {
+    read_plain(body, expected).map_or_else(|| read_general(body, expected), Ok)
+}
+
+/// Reads any answer.
+pub(super) fn read_general(body: &[u8], expected: usize) -> serde_json::Result<BulkAnswer> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let answer = AnswerSeed { expected }.deserialize(&mut reader)?;
     reader.end()?;

@@ -154,6 +154,15 @@ impl Client {
         docs.into_iter().map(found).collect()
     }
 
+    /// Deletes every document of the index that `query` finds, as far as nobody writes it meanwhile; how many. An index that
+    /// does not exist is no error.
+    ///
+    /// # Errors
+    /// As the cluster answers.
+    pub async fn delete_by_query(&self, index: &IndexName, query: Value) -> Result<u64> {
+        self.delete_found(index.as_str(), query).await
+    }
+
     /// Any search. The index may be a list and hold wildcards; empty: all indices.
     ///
     /// # Errors

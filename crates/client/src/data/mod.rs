@@ -2,6 +2,7 @@
 
 mod bulk;
 mod bulk_answer;
+mod bulk_plain;
 mod hit;
 mod index;
 mod license;

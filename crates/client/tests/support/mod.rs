@@ -136,6 +136,7 @@ pub fn fast<'a>(hosts: impl IntoIterator<Item = &'a String>) -> ClientOptions {
         budget: Duration::from_secs(5),
         base: Duration::from_millis(2),
         cap: Duration::from_millis(20),
+        on_timeout: true,
     };
     options.gzip = Gzip::Auto;
     options

@@ -2,6 +2,7 @@
 
 mod dead;
 mod guarded;
+mod prune;
 mod slot;
 mod upkeep;
 

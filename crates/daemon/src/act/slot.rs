@@ -1,14 +1,15 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tributary_client::{Created, LicenseLevel};
-use tributary_protocol::{ConnectorId, JobType, TriggerMethod, ops};
+use tributary_protocol::{ConnectorId, JobType, SyncStatus, TriggerMethod, ops};
 
 use super::{Changed, change_connector};
 use crate::error::DaemonError;
-use crate::lease::time;
+use crate::lease::{METADATA, time};
 use crate::memory::is_locked;
+use crate::metrics::Metric;
 use crate::observe::Lock;
-use crate::plan::slot_job_id;
+use crate::plan::{custom_job_id, slot_job_id};
 use crate::service::Service;
 
 impl Service {
@@ -31,7 +32,9 @@ impl Service {
         if kind == JobType::AccessControl {
             let license = self.client.license().await?;
             if !license.allows(LicenseLevel::Platinum) {
-                return Err(DaemonError::mendable(no_license(&license.kind)));
+                let text = no_license(&license.kind);
+                self.tell_unscheduled(id, kind, &text).await?;
+                return Err(DaemonError::mendable(text));
             }
         }
         let source =
@@ -41,11 +44,72 @@ impl Service {
         let job_id = slot_job_id(id, kind, slot);
         if let Created::New(_) = self.client.create_job_document(&job_id, &job).await? {
             tracing::info!(job_id = %job_id, kind = kind.as_str(), %slot, "the schedule created a job");
+            self.options.metrics.count(Metric::Scheduled, &[("job_type", kind.as_str())], 1);
         }
         let field = scheduled_at(kind);
         change_connector(&self.client, id, |connector| {
             let served = connector.doc.last_scheduled_at(kind).is_some_and(|last| last >= slot);
             (!served).then(|| json!({ field: time(slot) }))
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Shows in the connector's document why its schedule creates no job, as a job that failed would: once, so that what
+    /// other syncs tell meanwhile is left alone.
+    async fn tell_unscheduled(&self, id: &ConnectorId, kind: JobType, text: &str) -> Result<(), DaemonError> {
+        let lock = Lock::of(kind);
+        let (status, error) = lock.fields();
+        change_connector(&self.client, id, |connector| {
+            let told = match lock {
+                Lock::Content => &connector.doc.last_sync_error,
+                Lock::AccessControl => &connector.doc.last_access_control_sync_error,
+            };
+            let new = told.as_deref() != Some(text) && !is_locked(&connector.doc, lock);
+            new.then(
+                || json!({status: SyncStatus::Error.as_str(), error: text, "status": "error", "error": text}),
+            )
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Creates the job of a custom schedule's slot, a full sync with the schedule's configuration values, and notes that the
+    /// slot is served. What such a sync does not list is not deleted: it lists a part.
+    pub(crate) async fn create_custom_job(
+        &self,
+        id: &ConnectorId,
+        key: &str,
+        slot: DateTime<Utc>,
+    ) -> Result<(), DaemonError> {
+        let Some(connector) = self.client.connector(id).await?.filter(|connector| !connector.doc.deleted)
+        else {
+            return Ok(());
+        };
+        let found = connector.doc.custom_schedules().find(|(known, _)| *known == key);
+        let Some((_, Ok(schedule))) = found else { return Ok(()) };
+        if !schedule.enabled || schedule.last_synced.is_some_and(|last| last >= slot) {
+            return Ok(());
+        }
+        let mut doc = connector.doc.clone();
+        let unknown = schedule.lay_over(&mut doc.configuration);
+        let partial = schedule.overrides().next().is_some();
+        let source = serde_json::to_value(&doc).map_err(|error| DaemonError::internal(error.to_string()))?;
+        let mut job = ops::sync_job::create(id, &source, JobType::Full, TriggerMethod::Scheduled, self.now())
+            .map_err(|error| DaemonError::mendable(error.to_string()))?;
+        job["metadata"] = json!({METADATA: {
+            "schedule": key, "partial": partial, "unknown_overrides": unknown,
+        }});
+        let job_id = custom_job_id(id, key, slot);
+        if let Created::New(_) = self.client.create_job_document(&job_id, &job).await? {
+            tracing::info!(job_id = %job_id, schedule = key, %slot, "the custom schedule created a job");
+            self.options.metrics.count(Metric::Scheduled, &[("job_type", JobType::Full.as_str())], 1);
+        }
+        change_connector(&self.client, id, |connector| {
+            let mut entries = connector.doc.custom_schedules();
+            let (_, read) = entries.find(|(known, _)| *known == key)?;
+            let served = read.ok()?.last_synced.is_some_and(|last| last >= slot);
+            (!served).then(|| json!({"custom_scheduling": {key: {"last_synced": time(slot)}}}))
         })
         .await?;
         Ok(())

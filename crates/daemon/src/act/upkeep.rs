@@ -12,6 +12,7 @@ use super::{Changed, change_connector};
 use crate::apart::Apart;
 use crate::error::storable;
 use crate::memory::inputs;
+use crate::metrics::Metric;
 use crate::observe::Served;
 use crate::plan::{Needs, has_edited_draft, registration, waits_for_people};
 use crate::service::Service;
@@ -94,7 +95,9 @@ impl Service {
             outcome => outcome.map(|_| ()),
         };
         let good = outcome.is_ok();
-        let text = outcome.err().map(|text| storable(&text));
+        let outcome_name = if good { "good" } else { "bad" };
+        self.options.metrics.count(Metric::Checks, &[("outcome", outcome_name)], 1);
+        let text = outcome.err().map(|text| storable(&self.options.redactor.text(&text)));
         let mut same = false;
         let changed = change_connector(&self.client, &connector.id, |fresh| {
             // Somebody changed what was checked: that is for the next check.
@@ -215,12 +218,28 @@ fn complaint(connector: &Served, known: &[&str]) -> Option<String> {
             schedules.insert(kind.as_str(), &entry.interval);
         }
     }
-    if !schedules.is_empty() && connector.doc.index_name.is_none() {
+    let mut custom = Vec::new();
+    for (key, read) in connector.doc.custom_schedules() {
+        match read {
+            Ok(schedule) if schedule.enabled => custom.push((key, schedule.interval)),
+            Ok(_) => {}
+            Err(error) => return Some(format!("the custom schedule '{key}' cannot be read: {error}")),
+        }
+    }
+    if !(schedules.is_empty() && custom.is_empty()) && connector.doc.index_name.is_none() {
         return Some("a schedule is switched on, but no index is attached to the connector".to_owned());
     }
-    schedules.into_iter().find_map(|(kind, interval)| {
+    let bad = schedules.into_iter().find_map(|(kind, interval)| {
         let error = Schedule::parse(interval).err()?;
         Some(format!("the schedule of {kind} syncs '{interval}' cannot be read: {error}"))
+    });
+    bad.or_else(|| {
+        custom.into_iter().find_map(|(key, interval)| {
+            let error = Schedule::parse(&interval).err()?;
+            Some(format!(
+                "the custom schedule '{key}' has an interval '{interval}' that cannot be read: {error}"
+            ))
+        })
     })
 }
 

@@ -44,12 +44,25 @@ pub(super) fn runs(now: DateTime<Utc>, view: &View<'_>) -> Vec<Action> {
         let running = view.busy.running.iter().filter(|(_, _, held)| *held == lock).count();
         view.rules.slots(lock).saturating_sub(running)
     });
+    let kind =
+        |connector: &ConnectorId| served.get(connector).and_then(|served| served.service_type.as_deref());
+    let mut of_type: HashMap<&str, usize> = HashMap::new();
+    for kind in view.busy.running.iter().filter_map(|(_, connector, _)| kind(connector)) {
+        *of_type.entry(kind).or_default() += 1;
+    }
     let mut actions = Vec::new();
     for (job, takes_over) in candidates {
         let key = (job.connector(), job.lock());
         let slot = &mut free[job.lock() as usize];
         if *slot == 0 || taken.contains(&key) || (!takes_over && dead.contains(&key)) {
             continue;
+        }
+        if let Some(kind) = kind(job.connector()) {
+            let running = of_type.entry(kind).or_default();
+            if view.rules.by_type.get(kind).is_some_and(|limit| *running >= *limit) {
+                continue;
+            }
+            *running += 1;
         }
         *slot -= 1;
         taken.insert(key);

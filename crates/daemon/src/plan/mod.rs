@@ -1,6 +1,8 @@
 //! Decides what is to be done next. Pure: what is, what is remembered and the time come in, actions come out.
 
+mod custom;
 mod jobs;
+mod prune;
 mod schedule;
 mod slots;
 mod upkeep;
@@ -8,7 +10,7 @@ mod upkeep;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -18,9 +20,10 @@ use tributary_protocol::{ConnectorId, JobType, SyncJobId};
 use crate::lease::LeaseTerms;
 use crate::memory::Memory;
 use crate::observe::{Lock, OpenJob, Served};
-use crate::options::DaemonOptions;
+use crate::options::{DaemonOptions, JobRetention};
 
-pub(crate) use schedule::slot_job_id;
+pub(crate) use prune::{expired, pause as prune_pause};
+pub(crate) use schedule::{custom_job_id, slot_job_id};
 pub(crate) use upkeep::{Needs, has_edited_draft, registration, waits_for_people};
 
 /// Everything a plan is made from.
@@ -44,8 +47,10 @@ pub(crate) struct Busy {
 }
 
 /// The options that planning goes by.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct PlanRules {
+    /// Syncs at once of a service type.
+    pub(crate) by_type: BTreeMap<String, usize>,
     pub(crate) content_slots: usize,
     pub(crate) access_control_slots: usize,
     pub(crate) scheduling_slots: usize,
@@ -54,11 +59,13 @@ pub(crate) struct PlanRules {
     pub(crate) heartbeat: Duration,
     pub(crate) recheck: Duration,
     pub(crate) max_takeovers: u32,
+    pub(crate) retention: JobRetention,
 }
 
 impl PlanRules {
     pub(crate) fn of(options: &DaemonOptions) -> Self {
         Self {
+            by_type: options.max_concurrent_by_type.clone(),
             content_slots: options.max_concurrent_content_syncs,
             access_control_slots: options.max_concurrent_access_control_syncs,
             scheduling_slots: options.max_scheduling_tasks,
@@ -67,6 +74,7 @@ impl PlanRules {
             heartbeat: options.heartbeat,
             recheck: options.recheck,
             max_takeovers: options.max_takeovers,
+            retention: options.job_retention,
         }
     }
 
@@ -93,10 +101,14 @@ pub(crate) enum Action {
     CheckOrphan { job: SyncJobId },
     /// Create the job of a slot.
     CreateSlotJob { connector: ConnectorId, kind: JobType, slot: DateTime<Utc> },
+    /// Create the job of a custom schedule's slot.
+    CreateCustomJob { connector: ConnectorId, key: String, slot: DateTime<Utc> },
     /// Release a lock that nobody holds.
     Unlock { connector: ConnectorId, lock: Lock },
     /// Look after a connector.
     Upkeep { connector: ConnectorId, needs: Needs },
+    /// Delete old jobs of a connector.
+    Prune { connector: ConnectorId },
 }
 
 /// How the job of a dead worker ends.
@@ -113,8 +125,10 @@ pub(crate) enum DeadEnd {
 pub(crate) enum TaskKey {
     Job(SyncJobId),
     Slot(ConnectorId, JobType),
+    Custom(ConnectorId, String),
     Unlock(ConnectorId, Lock),
     Upkeep(ConnectorId),
+    Prune(ConnectorId),
 }
 
 impl fmt::Display for TaskKey {
@@ -122,8 +136,10 @@ impl fmt::Display for TaskKey {
         match self {
             Self::Job(id) => write!(f, "job {id}"),
             Self::Slot(id, kind) => write!(f, "{} schedule of {id}", kind.as_str()),
+            Self::Custom(id, key) => write!(f, "schedule '{key}' of {id}"),
             Self::Unlock(id, lock) => write!(f, "{lock:?} lock of {id}"),
             Self::Upkeep(id) => write!(f, "upkeep of {id}"),
+            Self::Prune(id) => write!(f, "old jobs of {id}"),
         }
     }
 }
@@ -135,8 +151,10 @@ impl Action {
                 TaskKey::Job(job.clone())
             }
             Self::CreateSlotJob { connector, kind, .. } => TaskKey::Slot(connector.clone(), *kind),
+            Self::CreateCustomJob { connector, key, .. } => TaskKey::Custom(connector.clone(), key.clone()),
             Self::Unlock { connector, lock } => TaskKey::Unlock(connector.clone(), *lock),
             Self::Upkeep { connector, .. } => TaskKey::Upkeep(connector.clone()),
+            Self::Prune { connector } => TaskKey::Prune(connector.clone()),
         }
     }
 }
@@ -168,7 +186,8 @@ pub(crate) fn plan(now: DateTime<Utc>, view: &View<'_>) -> Vec<Action> {
         .into_iter()
         .chain(slots::due_slots(now, view))
         .chain(jobs::unlocks(now, view))
-        .chain(upkeep::upkeep(now, view));
+        .chain(upkeep::upkeep(now, view))
+        .chain(prune::prunes(view));
     actions.extend(others.filter(|action| view.is_free(&action.key(), now)).take(free));
     actions
 }

@@ -49,6 +49,12 @@ pub(crate) fn slot_job_id(connector: &ConnectorId, kind: JobType, slot: DateTime
     SyncJobId::from(format!("{kind}-{}-{connector:032x}", slot.format("%Y%m%dT%H%M%SZ")))
 }
 
+/// The same of a custom schedule's slot.
+pub(crate) fn custom_job_id(connector: &ConnectorId, key: &str, slot: DateTime<Utc>) -> SyncJobId {
+    let which = xxh3_128(format!("{}\n{key}", connector.as_str()).as_bytes());
+    SyncJobId::from(format!("custom-{}-{which:032x}", slot.format("%Y%m%dT%H%M%SZ")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use tributary_protocol::{ConnectorId, JobType};
 
 use super::schedule::{Due, base, due};
-use super::{Action, View, waits_for_people};
+use super::{Action, View, custom, waits_for_people};
 use crate::observe::Served;
 
 /// The jobs that schedules ask for. None of a kind of which one is open: the slot waits until that one is over.
@@ -15,13 +15,19 @@ pub(super) fn due_slots(now: DateTime<Utc>, view: &View<'_>) -> Vec<Action> {
         view.jobs.iter().map(|job| (job.connector(), job.doc.job_type)).collect();
     let mut actions = Vec::new();
     for connector in view.connectors.iter().filter(|connector| is_ready(connector)) {
+        let mut full = open.contains(&(&connector.id, JobType::Full));
         for kind in JobType::ALL {
             if !connector.can(kind) || open.contains(&(&connector.id, kind)) {
                 continue;
             }
             if let Some(slot) = due_slot(now, view, connector, kind) {
+                full |= kind == JobType::Full;
                 actions.push(Action::CreateSlotJob { connector: connector.id.clone(), kind, slot });
             }
+        }
+        // A custom schedule's job is a full sync too: it waits for its turn.
+        if !full && let Some((key, slot)) = custom::due(now, view, connector) {
+            actions.push(Action::CreateCustomJob { connector: connector.id.clone(), key, slot });
         }
     }
     actions

@@ -9,6 +9,8 @@ use crate::lease::{Lease, Token, delta};
 use crate::memory::Checked;
 use crate::observe::Declared;
 
+mod custom;
+
 const ALL: FeatureSet = FeatureSet {
     basic_rules: true,
     advanced_rules: false,
@@ -31,7 +33,12 @@ fn schema() -> ConfigSchema {
 }
 
 fn rules() -> PlanRules {
-    PlanRules::of(&DaemonOptions { max_concurrent_content_syncs: 2, ..DaemonOptions::default() })
+    let job_retention = JobRetention { age: None, count: 1 };
+    PlanRules::of(&DaemonOptions {
+        max_concurrent_content_syncs: 2,
+        job_retention,
+        ..DaemonOptions::default()
+    })
 }
 
 /// A connector that needs nothing.
@@ -87,6 +94,7 @@ struct World {
     jobs: Vec<OpenJob>,
     memory: Memory,
     busy: Busy,
+    by_type: BTreeMap<String, usize>,
 }
 
 impl World {
@@ -110,7 +118,8 @@ impl World {
 
     fn plan(&self, now: i64) -> Vec<Action> {
         let (memory, busy) = (&self.memory, &self.busy);
-        plan(at(now), &View { connectors: &self.connectors, jobs: &self.jobs, memory, busy, rules: &rules() })
+        let rules = PlanRules { by_type: self.by_type.clone(), ..rules() };
+        plan(at(now), &View { connectors: &self.connectors, jobs: &self.jobs, memory, busy, rules: &rules })
     }
 
     fn runs(&self, now: i64) -> Vec<String> {
@@ -142,6 +151,23 @@ fn one_content_job_of_a_connector_runs_at_a_time_and_the_oldest_goes_first() {
         job("acl", "a", AccessControl, Pending, -1),
     ];
     assert_eq!(World::of(vec![connector("a")], jobs).runs(1), ["old", "acl"]);
+}
+
+#[test]
+fn a_source_type_has_no_more_syncs_at_once_than_it_may() {
+    use JobType::{AccessControl, Full};
+    let other = Served { service_type: Some("other".to_owned()), ..connector("c") };
+    let jobs = vec![
+        job("first", "a", Full, SyncStatus::Pending, -5),
+        job("second", "b", Full, SyncStatus::Pending, -4),
+        job("third", "c", Full, SyncStatus::Pending, -3),
+        job("acl", "b", AccessControl, SyncStatus::Pending, -6),
+    ];
+    let mut world = World::of(vec![connector("a"), connector("b"), other], jobs);
+    world.by_type.insert("fake".to_owned(), 1);
+    assert_eq!(world.runs(1), ["acl", "third"], "of any kind");
+    world.run_here(&world.jobs[0].clone());
+    assert_eq!(world.runs(1), ["third"]);
 }
 
 #[test]
@@ -419,4 +445,61 @@ fn no_more_is_begun_than_there_are_slots_for() {
         .memory
         .hold(TaskKey::Upkeep(ConnectorId::from("0".to_owned())), at(10) + delta(Duration::from_secs(1)));
     assert_eq!(world.plan(0).len(), rules().scheduling_slots, "one that is put off makes room for another");
+}
+
+#[test]
+fn old_jobs_are_looked_for_once_there_is_nothing_else_to_do() {
+    let world = World::of(vec![connector("a"), connector("b")], vec![]);
+    assert_eq!(world.plan(1), [], "every job is kept");
+    let mut rules = rules();
+    rules.retention = JobRetention { age: Some(Duration::from_secs(60)), count: 1 };
+    let mut memory = Memory::default();
+    memory.see_connectors(at(0), &world.connectors);
+    let (connectors, jobs, busy) = (&world.connectors, &world.jobs, &world.busy);
+    memory.hold(TaskKey::Prune(ConnectorId::from("b".to_owned())), at(100));
+    let prunes = |memory: &Memory, now| {
+        let actions = plan(at(now), &View { connectors, jobs, memory, busy, rules: &rules });
+        let first = actions.iter().position(|action| matches!(action, Action::Prune { .. }));
+        let first = first.unwrap_or(actions.len());
+        assert!(actions[first..].iter().all(|action| matches!(action, Action::Prune { .. })), "{actions:?}");
+        actions.len() - first
+    };
+    assert_eq!(prunes(&memory, 1), 1, "one was looked at already");
+    assert_eq!(prunes(&memory, 101), 2);
+}
+
+#[test]
+fn only_finished_jobs_of_a_known_and_sufficient_age_expire() {
+    let ended = |id: &str, status, at_second: Option<i64>| {
+        let mut job = job(id, "a", JobType::Full, status, 0);
+        job.doc.created_at = None;
+        job.doc.last_seen = None;
+        job.doc.completed_at = at_second.map(at);
+        job
+    };
+    let jobs = [
+        ended("old", SyncStatus::Completed, Some(0)),
+        ended("failed", SyncStatus::Error, Some(39)),
+        ended("edge", SyncStatus::Completed, Some(40)),
+        ended("young", SyncStatus::Completed, Some(41)),
+        ended("timeless", SyncStatus::Completed, None),
+        ended("open", SyncStatus::Suspended, Some(0)),
+    ];
+    let gone = |retention| -> Vec<String> {
+        let jobs = jobs.iter().map(|job| (&job.id, &job.doc));
+        expired(at(100), retention, jobs).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(
+        gone(JobRetention { age: Some(Duration::from_secs(60)), count: 1 }),
+        ["old", "failed", "edge"]
+    );
+    assert_eq!(gone(JobRetention { age: None, count: 1 }), [""; 0]);
+}
+
+#[test]
+fn the_pause_between_two_looks_for_old_jobs_follows_their_age_within_bounds() {
+    let pause = |age| prune_pause(JobRetention { age, count: 1 }).as_secs();
+    assert_eq!(pause(Some(Duration::from_secs(3600))), 300);
+    assert_eq!(pause(Some(Duration::from_secs(1))), 60);
+    assert_eq!((pause(Some(Duration::from_secs(90 * 86400))), pause(None)), (3600, 3600));
 }

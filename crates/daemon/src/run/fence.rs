@@ -1,6 +1,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
+use tributary_engine::{PortError, PortErrorKind};
 
 /// Keeps a sync from writing when its job is not ours, or perhaps not. Cheap to clone; all clones are one fence.
 #[derive(Clone, Debug)]
@@ -48,6 +49,21 @@ impl Fence {
             State::Until(end) if now < *end => Passage::Open,
             State::Until(_) => Passage::Closed,
         })
+    }
+
+    /// Whether a write may be begun at this moment.
+    ///
+    /// # Errors
+    /// Why not, as the engine is told.
+    pub(crate) fn pass(&self) -> Result<(), PortError> {
+        let (kind, why) = match self.passage(Instant::now()) {
+            Passage::Open => return Ok(()),
+            Passage::Closed => {
+                (PortErrorKind::Unavailable, "the job's lease has run out and could not be renewed yet")
+            }
+            Passage::Lost => (PortErrorKind::Rejected, "the job belongs to another worker now"),
+        };
+        Err(PortError::new(kind, why))
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {

@@ -1,15 +1,19 @@
 use std::borrow::Cow;
+use std::time::Duration;
 
 use futures::stream::{BoxStream, StreamExt as _};
 use serde::Deserialize;
 use tokio::time::Instant;
-use tributary_client::{BulkBody, BulkItem, BulkResult, Client, ClientError, ErrorKind, Hit};
+use tracing::Instrument as _;
+use tributary_client::{BulkAnswer, BulkBody, BulkItem, BulkResult, Client, ClientError, ErrorKind, Hit};
 use tributary_engine::{
     Batch, BulkAck, IndexPort, ItemAck, ItemError, ItemResult, Known, PortError, PortErrorKind,
 };
 use tributary_protocol::IndexName;
 
-use super::fence::{Fence, Passage};
+use super::fence::Fence;
+use super::rate::Rate;
+use crate::metrics::{Metric, Metrics};
 
 /// Ids per request of a scan.
 const SCAN_PAGE: usize = 10_000;
@@ -18,13 +22,48 @@ const FINGERPRINT: &str = "_tributary.fingerprint";
 
 /// The engine's index: one index of the cluster, written to only while the job is ours.
 #[derive(Debug)]
-pub(crate) struct ClusterIndex {
+pub struct ClusterIndex {
     pub(crate) client: Client,
     pub(crate) name: IndexName,
     /// Ingest pipeline of every write.
     pub(crate) pipeline: Option<String>,
     /// `None`: nobody else can hold the job (a dry run).
     pub(crate) fence: Option<Fence>,
+    /// What is counted, logged and held back.
+    pub(crate) watch: Watch,
+}
+
+/// How the writes of an index are watched.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    pub(crate) metrics: Option<Metrics>,
+    /// Holds writes back.
+    pub(crate) rate: Option<Rate>,
+    /// Whether every operation is logged.
+    pub(crate) operations: bool,
+}
+
+impl Watch {
+    fn answered(&self, answer: &Result<BulkAnswer, ClientError>, took: Duration) {
+        let Some(metrics) = &self.metrics else { return };
+        let outcome = match answer {
+            Ok(_) => "ok",
+            Err(error) => match error.kind() {
+                ErrorKind::Throttled => "throttled",
+                ErrorKind::TooLarge => "too_large",
+                ErrorKind::Timeout => "timeout",
+                ErrorKind::Unreachable | ErrorKind::Unavailable | ErrorKind::Server => "unavailable",
+                _ => "refused",
+            },
+        };
+        metrics.took(Metric::BulkSeconds, &[("outcome", outcome)], took);
+    }
+
+    fn log(&self, ids: impl Iterator<Item = (String, u16)>) {
+        if self.operations {
+            ids.for_each(|(id, status)| tracing::debug!(id, status, "operation"));
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -40,17 +79,14 @@ struct Mark<'a> {
 }
 
 impl ClusterIndex {
+    /// An index that no job is needed for, written through the ingest pipeline where one is given.
+    #[must_use]
+    pub fn new(client: Client, name: IndexName, pipeline: Option<String>) -> Self {
+        Self { client, name, pipeline, fence: None, watch: Watch::default() }
+    }
+
     fn pass(&self) -> Result<(), PortError> {
-        match self.fence.as_ref().map_or(Passage::Open, |fence| fence.passage(Instant::now())) {
-            Passage::Open => Ok(()),
-            Passage::Closed => Err(PortError::new(
-                PortErrorKind::Unavailable,
-                "the job's lease has run out and could not be renewed yet",
-            )),
-            Passage::Lost => {
-                Err(PortError::new(PortErrorKind::Rejected, "the job belongs to another worker now"))
-            }
-        }
+        self.fence.as_ref().map_or(Ok(()), Fence::pass)
     }
 }
 
@@ -63,10 +99,17 @@ impl IndexPort for ClusterIndex {
     }
 
     async fn bulk(&self, batch: &Batch) -> Result<BulkAck, PortError> {
+        if let Some(rate) = &self.watch.rate {
+            rate.turn(batch.len()).await;
+        }
         self.pass()?;
         let body = BulkBody::from_lines(self.name.clone(), batch.payload().clone(), batch.len());
-        let answer =
-            self.client.bulk(&body, self.pipeline.as_deref()).await.map_err(|error| port_error(&error))?;
+        let (begun, span) = (Instant::now(), tracing::info_span!("bulk", operations = batch.len()));
+        let answer = self.client.bulk(&body, self.pipeline.as_deref()).instrument(span).await;
+        self.watch.answered(&answer, begun.elapsed());
+        let answer = answer.map_err(|error| port_error(&error))?;
+        self.watch
+            .log(batch.ops().iter().map(|op| op.id.clone()).zip(answer.items.iter().map(|item| item.status)));
         let items = answer.items.into_iter().zip(batch.ops()).map(|(item, op)| ack(item, &op.id)).collect();
         Ok(BulkAck { items, wire_bytes: answer.sent_bytes })
     }

@@ -9,10 +9,13 @@ use tributary_protocol::{IndexName, SyncStatus};
 use super::claim::{ClaimedJob, Lost, WriteError};
 use super::fence::Fence;
 use super::finish::too_slow;
-use super::outcome::{Outcome, progress_change, stored_cursor};
-use super::prepare::Preparation;
+use super::outcome::{LOG, Outcome, progress_change, stored_cursor};
+use super::prepare::{Preparation, is_partial};
+use super::watched::Watched;
 use crate::apart::Apart;
 use crate::error::DaemonError;
+use crate::lease::METADATA;
+use crate::metrics::Metric;
 use crate::service::Service;
 
 /// Pause between two looks at a running job: how soon a cancellation is heard of.
@@ -113,16 +116,55 @@ impl Service {
     /// When the job was lost to somebody else.
     pub(crate) async fn run_job(self: &Arc<Self>, mut job: ClaimedJob, run: RunControl) -> Result<Ran, Lost> {
         let fence = Fence::until(job.held_until);
+        self.enter(&job).await;
         let preparation = self.preparation(&job, fence.clone());
+        let mut watched = Watched::new(self.options.sync.time_limit);
         let stop = match Apart::begin("sync", work(preparation, run.clone()).in_current_span()) {
-            Ok(mut sync) => self.keep(&mut job, &run, &fence, &mut sync).await,
+            Ok(mut sync) => self.keep(&mut job, &run, &fence, &mut sync, &mut watched).await,
             Err(error) => {
                 Stop::Worked(Work::Refused(format!("there can be no thread for the sync: {error}")))
             }
         };
         // Whatever is left of it must not write any more.
         fence.lose();
-        self.end(job, stop, &run).await
+        let (id, kind) = (job.id.clone(), job.kind().as_str());
+        let metrics = &self.options.metrics;
+        watched.count(&run.progress, metrics);
+        let ran = self.end(job, stop, &run, watched).await;
+        self.options.job_logs.close(&id);
+        match &ran {
+            Ok(ran) => {
+                let labels = [("job_type", kind), ("status", ran.status.as_str())];
+                metrics.count(Metric::Finished, &labels, 1);
+            }
+            Err(_) => metrics.count(Metric::Lost, &[("job_type", kind)], 1),
+        }
+        ran
+    }
+
+    /// What comes before the work: the job's secrets become known, its log is kept, its begin is told.
+    async fn enter(&self, job: &ClaimedJob) {
+        let kind = job.doc.connector.service_type.as_deref().and_then(|kind| self.registry.get(kind));
+        let declared = kind.map(|kind| kind.schema());
+        for stored in [&job.doc.connector.configuration, &job.connector.configuration] {
+            self.options.redactor.learn_configuration(stored, declared.as_ref());
+        }
+        let earlier = if job.lease.attempt > 1 { self.kept_log(job).await } else { Vec::new() };
+        self.options.job_logs.open(&job.id, self.options.sync.job_log_lines, earlier);
+        let (attempt, takeovers, kind) = (job.lease.attempt, job.lease.takeovers, job.kind().as_str());
+        tracing::info!(attempt, takeovers, kind, "the sync begins");
+        self.options.metrics.count(Metric::Started, &[("job_type", kind)], 1);
+        self.options.metrics.count(Metric::TakenOver, &[], u64::from(takeovers > 0));
+    }
+
+    /// The log lines of earlier attempts.
+    async fn kept_log(&self, job: &ClaimedJob) -> Vec<String> {
+        let stored = match timeout(self.call_limit(), self.client.job(&job.id)).await {
+            Ok(Ok(stored)) => stored.and_then(|stored| stored.doc.metadata),
+            _ => None,
+        };
+        let lines = stored.map(|metadata| metadata[METADATA][LOG].clone());
+        lines.and_then(|lines| serde_json::from_value(lines).ok()).unwrap_or_default()
     }
 
     fn preparation(self: &Arc<Self>, job: &ClaimedJob, fence: Fence) -> Preparation {
@@ -134,6 +176,7 @@ impl Service {
             connector: job.connector.clone(),
             resume: resume.or((job.lease.attempt > 1).then_some(Resume::Spool)),
             allow_deletes: job.lease.allow_deletes,
+            retry: job.lease.retry.clone(),
             mode: Mode::Run,
             fence: Some(fence),
         }
@@ -146,6 +189,7 @@ impl Service {
         run: &RunControl,
         fence: &Fence,
         sync: &mut Apart<Work>,
+        watched: &mut Watched,
     ) -> Stop {
         let limits = self.options.sync.limits;
         let renewal = self.terms().renewal().min(REPORT);
@@ -169,11 +213,17 @@ impl Service {
                 () = sleep_until(next) => {
                     let seen = if Instant::now() >= next_renewal {
                         next_renewal = Instant::now() + renewal;
-                        self.renew(job, run, fence).await
+                        self.renew(job, run, fence, watched).await
                     } else {
                         self.look(job).await
                     };
                     next_look = Instant::now() + LOOK;
+                    watched.count(&run.progress, &self.options.metrics);
+                    watched.tell(&run.progress, self.options.sync.progress_every);
+                    if watched.is_out_of_time() && run.control.request() < Request::Cancel {
+                        tracing::warn!("the sync has taken longer than it may: it is stopped");
+                        run.control.cancel();
+                    }
                     match seen {
                         Ok(true) => {}
                         Ok(false) => return Stop::ConnectorGone,
@@ -204,11 +254,38 @@ impl Service {
         in_time(self.call_limit(), job.look(&self.client)).await.map(|_| true)
     }
 
-    async fn renew(&self, job: &mut ClaimedJob, run: &RunControl, fence: &Fence) -> Result<bool, WriteError> {
+    async fn renew(
+        &self,
+        job: &mut ClaimedJob,
+        run: &RunControl,
+        fence: &Fence,
+        watched: &mut Watched,
+    ) -> Result<bool, WriteError> {
+        let renewed = self.try_renew(job, run, fence, watched).await;
+        let outcome = match &renewed {
+            Ok(_) => "ok",
+            Err(WriteError::Lost(_)) => "lost",
+            Err(WriteError::Client(_)) => "failed",
+        };
+        self.options.metrics.count(Metric::Renewals, &[("outcome", outcome)], 1);
+        renewed
+    }
+
+    async fn try_renew(
+        &self,
+        job: &mut ClaimedJob,
+        run: &RunControl,
+        fence: &Fence,
+        watched: &mut Watched,
+    ) -> Result<bool, WriteError> {
         let (begun, now) = (Instant::now(), self.now());
         let (figures, expires_at) = (run.progress.snapshot(), self.terms().expiry(now));
-        let writing = job.write(&self.client, |_| progress_change(&figures, expires_at, now));
+        let mut seen = watched.log_seen;
+        let log = self.options.job_logs.news(&job.id, &mut seen);
+        let change = |_| progress_change(&figures, expires_at, log.as_deref(), now);
+        let writing = job.write(&self.client, change);
         in_time(self.call_limit(), writing).await?;
+        watched.log_seen = seen;
         job.lease.expires_at = Some(expires_at);
         fence.extend(begun + self.options.lease.mul_f64(0.9));
         tracing::debug!(indexed = figures.indexed(), deleted = figures.deleted, "renewed the job's lease");
@@ -221,7 +298,13 @@ impl Service {
         Ok(connector.is_some_and(|connector| !connector.doc.deleted))
     }
 
-    async fn end(&self, job: ClaimedJob, stop: Stop, run: &RunControl) -> Result<Ran, Lost> {
+    async fn end(
+        &self,
+        job: ClaimedJob,
+        stop: Stop,
+        run: &RunControl,
+        mut watched: Watched,
+    ) -> Result<Ran, Lost> {
         let figures = run.progress.snapshot();
         let mut report = Report { figures, ..Report::default() };
         let mut outcome = match stop {
@@ -252,10 +335,24 @@ impl Service {
                 Outcome { checkpoint: job.lease.checkpoint.clone(), ..Outcome::of(status, figures) }
             }
         };
+        if outcome.status == SyncStatus::Canceled
+            && job.status != SyncStatus::Canceling
+            && let Some(text) = watched.too_long()
+        {
+            outcome.status = SyncStatus::Error;
+            outcome.error = Some(text);
+        }
+        if is_partial(&job.doc) {
+            outcome.cursor = None;
+        }
+        outcome.redact(&self.options.redactor);
+        report.refusals.clone_from(&outcome.refusals);
         report.warnings.clone_from(&outcome.warnings);
         let (error, total) = (outcome.error.clone(), outcome.total);
         tell(&outcome);
         outcome.warnings.truncate(20);
+        self.options.metrics.took(Metric::JobSeconds, &[("job_type", job.kind().as_str())], watched.took());
+        outcome.log = self.options.job_logs.news(&job.id, &mut watched.log_seen);
         let status = self.finish(job, outcome).await?;
         Ok(Ran { status, error, report, total })
     }
@@ -307,6 +404,7 @@ fn ended_outcome(ended: &Ended, incremental: bool) -> Outcome {
     outcome.cursor = report.cursor.as_ref().filter(|_| incremental).map(|cursor| stored_cursor(&cursor.0));
     outcome.refusals.clone_from(&report.refusals);
     outcome.warnings.clone_from(&report.warnings);
+    outcome.letters = report.letters;
     outcome
 }
 

@@ -2,13 +2,16 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use tributary_engine::{Figures, Refusals};
+use tributary_engine::{Figures, Refusal, Refusals};
 use tributary_protocol::{Connector, ConnectorStatus, JobType, SyncStatus};
 
 use crate::error::storable;
 use crate::lease::{Lease, METADATA, time};
 use crate::observe::Lock;
+use crate::redact::Redactor;
 
+/// Where our part of a job's metadata has its last log lines.
+pub(crate) const LOG: &str = "log";
 /// Refused documents that a job's document names.
 const NAMED: usize = 100;
 /// Longest reason there, in bytes.
@@ -29,6 +32,10 @@ pub(crate) struct Outcome {
     pub(crate) checkpoint: Option<String>,
     pub(crate) refusals: Refusals,
     pub(crate) warnings: Vec<String>,
+    /// Dead letters that are kept of the refused documents.
+    pub(crate) letters: u64,
+    /// The job's last log lines, where there are new ones.
+    pub(crate) log: Option<Vec<String>>,
 }
 
 impl Outcome {
@@ -42,6 +49,18 @@ impl Outcome {
             checkpoint: None,
             refusals: Refusals::default(),
             warnings: Vec::new(),
+            letters: 0,
+            log: None,
+        }
+    }
+
+    /// Hides secrets in everything that people will read.
+    pub(crate) fn redact(&mut self, redactor: &Redactor) {
+        let texts = self.error.iter_mut().chain(&mut self.warnings);
+        let refusals = self.refusals.samples.iter_mut().chain(&mut self.refusals.last);
+        let reasons = refusals.map(|refusal| &mut refusal.reason);
+        for text in texts.chain(reasons) {
+            *text = redactor.owned(std::mem::take(text));
         }
     }
 
@@ -73,6 +92,7 @@ impl Outcome {
         change["error"] = json!(self.error);
         change["last_seen"] = time(now).into();
         change["metadata"] = ended.to_metadata();
+        change["metadata"][METADATA]["figures"] = json!(self.figures);
         if let Some(total) = self.total {
             change["total_document_count"] = whole(total).into();
         }
@@ -83,7 +103,10 @@ impl Outcome {
             change["canceled_at"] = time(now).into();
         }
         if !self.refusals.counts.is_empty() {
-            change["metadata"][METADATA]["refused"] = refused(&self.refusals);
+            change["metadata"][METADATA]["refused"] = refused(&self.refusals, self.letters);
+        }
+        if let Some(log) = &self.log {
+            change["metadata"][METADATA][LOG] = json!(log);
         }
         if !self.warnings.is_empty() {
             change["metadata"][METADATA]["warnings"] = json!(self.warnings);
@@ -131,17 +154,25 @@ impl Outcome {
 }
 
 /// What a renewal of the lease writes: that the worker lives, and how far it is.
-pub(crate) fn progress_change(figures: &Figures, expires_at: DateTime<Utc>, now: DateTime<Utc>) -> Value {
+pub(crate) fn progress_change(
+    figures: &Figures,
+    expires_at: DateTime<Utc>,
+    log: Option<&[String]>,
+    now: DateTime<Utc>,
+) -> Value {
     let mut change = counts(figures);
     change["last_seen"] = time(now).into();
     change["metadata"] = json!({ METADATA: { "lease_expires_at": time(expires_at) } });
+    if let Some(log) = log {
+        change["metadata"][METADATA][LOG] = json!(log);
+    }
     change
 }
 
 fn counts(figures: &Figures) -> Value {
     json!({
         "indexed_document_count": whole(figures.indexed()),
-        "indexed_document_volume": whole(figures.wire_bytes >> 20),
+        "indexed_document_volume": whole((figures.wire_bytes + (1 << 19)) >> 20),
         "deleted_document_count": whole(figures.deleted),
     })
 }
@@ -151,21 +182,23 @@ fn whole(count: u64) -> u64 {
     count.min(i32::MAX as u64)
 }
 
-fn refused(refusals: &Refusals) -> Value {
-    let samples: Vec<Value> = refusals
-        .samples
-        .iter()
-        .take(NAMED)
-        .map(|refusal| {
-            let mut reason = refusal.reason.as_str();
-            if reason.len() > LONGEST_REASON {
-                let end = (0..=LONGEST_REASON).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or(0);
-                reason = &reason[..end];
-            }
-            json!({"id": refusal.id, "kind": refusal.kind, "reason": reason, "status": refusal.status})
-        })
-        .collect();
-    json!({"counts": refusals.counts, "samples": samples})
+/// Where dead letters tell of the documents, the job's document names only the last ones that were refused.
+fn refused(refusals: &Refusals, letters: u64) -> Value {
+    let last: Vec<Value> = refusals.last.iter().take(NAMED).map(named).collect();
+    let mut told = json!({"counts": refusals.counts, "last": last, "dead_letters": letters});
+    if letters == 0 {
+        told["samples"] = refusals.samples.iter().take(NAMED).map(named).collect();
+    }
+    told
+}
+
+fn named(refusal: &Refusal) -> Value {
+    let mut reason = refusal.reason.as_str();
+    if reason.len() > LONGEST_REASON {
+        let end = (0..=LONGEST_REASON).rev().find(|at| reason.is_char_boundary(*at)).unwrap_or(0);
+        reason = &reason[..end];
+    }
+    json!({"id": refusal.id, "kind": refusal.kind, "reason": reason, "status": refusal.status})
 }
 
 /// A source's cursor as a connector's document holds it: as an object, which the protocol demands.
@@ -195,8 +228,6 @@ pub(crate) fn merging_differs(old: &Value, new: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use tributary_engine::Refusal;
-
     use super::*;
 
     fn now() -> DateTime<Utc> {
@@ -263,14 +294,23 @@ mod tests {
     fn refused_documents_are_named_up_to_a_bound_and_all_counted() {
         let refusal =
             Refusal { id: "a".into(), kind: "k".into(), reason: "é".repeat(500), status: Some(400) };
-        let refusals =
-            Refusals { samples: vec![refusal; 500], counts: [("k".to_owned(), 700)].into_iter().collect() };
+        let refusals = Refusals {
+            samples: vec![refusal.clone(); 500],
+            counts: [("k".to_owned(), 700)].into(),
+            last: [refusal].into(),
+        };
         let outcome = Outcome { refusals, ..Outcome::of(SyncStatus::Completed, figures()) };
         let change = outcome.job_change(SyncStatus::InProgress, &Lease::default(), now());
         let refused = &change["metadata"]["tributary"]["refused"];
         assert_eq!(refused["samples"].as_array().unwrap().len(), NAMED);
         assert_eq!(refused["counts"]["k"], 700);
+        assert_eq!(refused["last"].as_array().unwrap().len(), 1);
         assert!(change.to_string().len() < 100_000);
+        let outcome = Outcome { letters: 700, ..outcome };
+        let change = outcome.job_change(SyncStatus::InProgress, &Lease::default(), now());
+        let refused = &change["metadata"]["tributary"]["refused"];
+        assert_eq!(refused["dead_letters"], 700);
+        assert!(refused["samples"].is_null(), "dead letters tell of them");
     }
 
     #[test]

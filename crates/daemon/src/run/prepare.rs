@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tributary_client::{Client, ErrorKind, LicenseLevel};
-use tributary_engine::{Mode, PipelineFlags, Resume, SyncKind, SyncSpec};
+use tributary_engine::{Letters, Mode, PipelineFlags, Resume, SyncKind, SyncSpec};
 use tributary_protocol::config::ConfigSchema;
 use tributary_protocol::filtering::{RuleSet, ValidationState};
 use tributary_protocol::mappings::ACCESS_CONTROL_PREFIX;
@@ -10,11 +10,15 @@ use tributary_protocol::{Connector, ConnectorId, IndexName, JobType, Pipeline, S
 use tributary_sdk::{AnyConnector, Context, Cursor, FeatureSet, Source};
 
 use super::fence::Fence;
-use super::index::ClusterIndex;
+use super::index::{ClusterIndex, Watch};
 use super::outcome::source_cursor;
+use super::rate::Rate;
 use super::rules::BasicRules;
 use crate::act::{no_license, validate_rules};
 use crate::error::told;
+use crate::lease::{METADATA, Retry};
+use crate::letters::{self, JobLetters};
+use crate::observe::Lock;
 use crate::service::Service;
 
 /// Everything a sync is made from.
@@ -27,6 +31,8 @@ pub(crate) struct Preparation {
     pub(crate) connector: Connector,
     pub(crate) resume: Option<Resume>,
     pub(crate) allow_deletes: bool,
+    /// Dead letters that the job is there for.
+    pub(crate) retry: Option<Retry>,
     pub(crate) mode: Mode,
     pub(crate) fence: Option<Fence>,
 }
@@ -63,7 +69,7 @@ impl Preparation {
         let mut context = self.service.context(self.cursor());
         let mut spec = self.spec();
         self.ping(&source, &context).await?;
-        let mut warnings = Vec::new();
+        let mut warnings = self.unknown_overrides();
         let client = self.service.content_client(self.connector_id()).clone();
         let mut pipeline = None;
         if self.kind().is_content() {
@@ -77,7 +83,16 @@ impl Preparation {
                 tracing::info!(index = name.as_str(), "created the index");
             }
         }
-        let index = ClusterIndex { client, name, pipeline, fence: self.fence };
+        let options = &self.service.options;
+        let watch = Watch {
+            metrics: Some(options.metrics.clone()),
+            rate: options.sync.rate_limit.filter(|rate| *rate > 0.0).map(Rate::new),
+            operations: options.sync.log_operations,
+        };
+        if self.mode == Mode::Run {
+            spec.letters = Some(self.letters(&name).await?);
+        }
+        let index = ClusterIndex { client, name, pipeline, fence: self.fence, watch };
         Ok(Prepared { source, context, spec, index, warnings })
     }
 
@@ -177,7 +192,52 @@ impl Preparation {
         spec.error_limits = options.sync.error_limits;
         spec.limits = options.sync.limits;
         spec.resume = self.resume.clone();
+        spec.keeps_leftovers = is_partial(&self.job);
         spec
+    }
+
+    /// Where this sync's dead letters go, and which there are.
+    async fn letters(&self, index: &IndexName) -> Result<Letters, String> {
+        let (service, retry) = (&self.service, self.retry.as_ref());
+        let known =
+            letters::known(&service.client, self.connector_id(), Lock::of(self.kind()), &self.job_id, retry);
+        let known = match known.await {
+            Ok(known) => known,
+            Err(error) if retry.is_some() => {
+                return Err(format!("the dead letters cannot be read: {}", told(&error)));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "the dead letters of earlier syncs cannot be read");
+                Vec::new()
+            }
+        };
+        let keeper = JobLetters {
+            client: service.client.clone(),
+            connector: self.connector_id().clone(),
+            job_id: self.job_id.clone(),
+            kind: self.kind(),
+            index: index.clone(),
+            fence: self.fence.clone(),
+            redactor: service.options.redactor.clone(),
+            clock: Arc::clone(&service.clock),
+            prepared: tokio::sync::OnceCell::new(),
+        };
+        Ok(Letters { keeper: Arc::new(keeper), known, most: letters::MOST, retry: retry.is_some() })
+    }
+
+    /// What a custom schedule wants to change of the configuration and cannot.
+    fn unknown_overrides(&self) -> Vec<String> {
+        let ours = self.job.metadata.as_ref().map_or(&Value::Null, |metadata| &metadata[METADATA]);
+        let unknown: Vec<&str> =
+            ours["unknown_overrides"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        if unknown.is_empty() {
+            return Vec::new();
+        }
+        let schedule = ours["schedule"].as_str().unwrap_or_default();
+        vec![format!(
+            "the custom schedule '{schedule}' sets what is no configuration field, which had no effect: {}",
+            unknown.join(", ")
+        )]
     }
 
     /// The job's own snapshot of the active rules, never a draft. A connector without a rule feature has no rules.
@@ -263,6 +323,11 @@ impl Preparation {
         ));
         Ok(None)
     }
+}
+
+/// Whether the job lists a part of what belongs into the index, so that nothing may be deleted and no cursor holds.
+pub(crate) fn is_partial(job: &SyncJob) -> bool {
+    job.metadata.as_ref().is_some_and(|metadata| metadata[METADATA]["partial"] == true)
 }
 
 /// A new content index. What is not named here is mapped as the cluster's templates and dynamic mapping say.

@@ -1,7 +1,9 @@
 //! A fake source, a node, and daemons to serve it.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on fails")]
+#![allow(dead_code, reason = "each test uses a part")]
 #![allow(unreachable_pub, reason = "shared by the tests beside it")]
 
+pub mod license;
 pub mod world;
 
 use std::path::Path;
@@ -10,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 use tributary_client::{Client, ClientOptions, JobFilter, NewConnector, Versioned};
-use tributary_daemon::{Daemon, DaemonError, DaemonOptions, Selection};
+use tributary_daemon::{Daemon, DaemonError, DaemonHandle, DaemonOptions, Selection};
 use tributary_harness::TestNode;
 use tributary_protocol::{
     Connector, ConnectorId, ConnectorStatus, IndexName, JobType, SyncJob, SyncJobId, SyncStatus,
@@ -88,10 +90,29 @@ impl Rig {
 
     /// Starts a daemon; it stops when its shutdown is asked for.
     pub fn daemon(&mut self, options: DaemonOptions) -> Shutdown {
+        self.daemon_of(self.client.clone(), options)
+    }
+
+    /// Starts a daemon that reaches the cluster through `client`.
+    pub fn daemon_of(&mut self, client: Client, options: DaemonOptions) -> Shutdown {
         let shutdown = Shutdown::new();
-        let daemon = Daemon::new(self.client.clone(), registry(), options);
+        let daemon = Daemon::new(client, registry(), options);
         self.daemons.spawn("daemon", daemon.run(shutdown.clone()));
         shutdown
+    }
+
+    /// Starts a daemon whose options can be changed.
+    pub fn daemon_with_handle(&mut self, options: DaemonOptions) -> (Shutdown, DaemonHandle) {
+        let shutdown = Shutdown::new();
+        let daemon = Daemon::new(self.client.clone(), registry(), options);
+        let handle = daemon.handle();
+        self.daemons.spawn("daemon", daemon.run(shutdown.clone()));
+        (shutdown, handle)
+    }
+
+    /// Where the cluster is.
+    pub fn url(&self) -> String {
+        self.client.hosts().next().unwrap().to_owned()
     }
 
     /// Stops daemons and waits until they are gone.

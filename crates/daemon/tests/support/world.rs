@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use serde_json::json;
 use tributary_sdk::{
-    ConfigField, ConfigProblem, ConfigSchema, Connector, Context, Cursor, DataSource, DocId, Document, Env,
-    Error, ErrorKind, Event, Facets, Incremental, Registry, Result, Resumable, SourceConfig,
+    AccessControl, ConfigField, ConfigProblem, ConfigSchema, Connector, Context, Cursor, DataSource, DocId,
+    Document, Env, Error, ErrorKind, Event, Facets, Incremental, Registry, Result, Resumable, SourceConfig,
 };
 
 static WORLDS: LazyLock<Mutex<HashMap<String, World>>> = LazyLock::new(Mutex::default);
@@ -184,6 +184,15 @@ impl DataSource for World {
 
 impl Resumable for World {}
 
+impl AccessControl for World {
+    fn identities<'a>(&'a self, _: &'a Context) -> BoxStream<'a, Result<Event>> {
+        let users = ["ann", "bob"].map(|user| {
+            Document::new(DocId::new(user).unwrap()).field("identity", json!({"username": user}))
+        });
+        stream::iter(users.map(|user| Ok(Event::Upsert(user)))).boxed()
+    }
+}
+
 impl Incremental for World {
     fn changes<'a>(&'a self, cx: &'a Context) -> BoxStream<'a, Result<Event>> {
         self.list(place(cx))
@@ -201,6 +210,13 @@ impl SourceConfig for FakeConfig {
         let field =
             ConfigField { label: "World".to_owned(), required: true, order: 1, ..ConfigField::default() };
         schema.insert("world".to_owned(), field);
+        let password = ConfigField {
+            label: "Password".to_owned(),
+            sensitive: true,
+            required: false,
+            ..ConfigField::default()
+        };
+        schema.insert("password".to_owned(), password);
         schema
     }
 
@@ -219,7 +235,7 @@ impl Connector for Fake {
     type Source = World;
     const SERVICE_TYPE: &'static str = "fake";
     const NAME: &'static str = "Fake";
-    const FACETS: Facets<World> = Facets::NONE.resumable().incremental();
+    const FACETS: Facets<World> = Facets::NONE.resumable().incremental().access_control();
 
     async fn connect(config: FakeConfig, _: &Env) -> Result<World> {
         let world = WORLDS.lock().unwrap().get(&config.world).cloned();

@@ -2,7 +2,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use md5::{Digest, Md5};
 
@@ -12,8 +12,6 @@ const LOCK: &str = "lock";
 const SCRATCH: &str = "scratch";
 /// How long to wait for another holder of the same job's spool: one that is just being dropped.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
-/// A folder younger than this may be just being set up.
-const SETTLED: Duration = Duration::from_secs(60);
 
 /// The folder of one job's spool, locked against others as long as it is held. When it is dropped it is removed,
 /// unless a stored checkpoint says that the job can go on from it.
@@ -140,7 +138,8 @@ pub fn sweep_spools(root: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<us
             continue;
         }
         let useful = manifest::exists(&path) && entry.file_name().to_str().is_some_and(&wanted);
-        if useful || is_young(&path) {
+        // One that is just being set up is set up again where it is removed meanwhile.
+        if useful {
             continue;
         }
         if let Ok(_lock) = lock(&path)
@@ -150,12 +149,6 @@ pub fn sweep_spools(root: &Path, wanted: impl Fn(&str) -> bool) -> io::Result<us
         }
     }
     Ok(removed)
-}
-
-fn is_young(path: &Path) -> bool {
-    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-    let age = modified.ok().and_then(|at| SystemTime::now().duration_since(at).ok());
-    !manifest::exists(path) && age.is_some_and(|age| age < SETTLED)
 }
 
 #[cfg(test)]
@@ -208,13 +201,13 @@ mod tests {
         drop(stored("wanted"));
         drop(stored("unwanted"));
         let held = stored("held");
-        let young = SpoolDir::open(root.path(), "young").unwrap();
-        young.keep(true);
-        drop(young);
+        let killed = SpoolDir::open(root.path(), "killed").unwrap();
+        killed.keep(true);
+        drop(killed);
         fs::create_dir(root.path().join("not-a-spool")).unwrap();
-        assert_eq!(sweep_spools(root.path(), |job| job == "wanted").unwrap(), 1);
+        assert_eq!(sweep_spools(root.path(), |job| job == "wanted").unwrap(), 2);
         for (name, there) in
-            [("wanted", true), ("unwanted", false), ("held", true), ("young", true), ("not-a-spool", true)]
+            [("wanted", true), ("unwanted", false), ("held", true), ("killed", false), ("not-a-spool", true)]
         {
             assert_eq!(root.path().join(name).exists(), there, "{name}");
         }

@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -20,7 +19,6 @@ pub(crate) struct Manifest {
     pub(super) id: String,
     pub(super) seed: u64,
     pub(crate) checkpoint: Checkpoint,
-    pub(crate) refusals: BTreeMap<String, u64>,
     pub(super) next_run: u64,
     pub(super) runs: Vec<RunEntry>,
 }

@@ -199,7 +199,7 @@ impl SeenSpool {
         &mut self,
         mark: &Mark,
         figures: Figures,
-        refusals: BTreeMap<String, u64>,
+        refused: BTreeMap<String, u64>,
     ) -> io::Result<Option<Checkpoint>> {
         self.cut_at(mark.records).await?;
         let count = self.runs.iter().take_while(|run| run.end <= mark.records).count();
@@ -210,6 +210,7 @@ impl SeenSpool {
             cursor: mark.cursor.clone(),
             position: mark.position,
             figures,
+            refused,
             spool: Some(self.id.clone()),
         };
         let mut tail = self.runs.split_off(count);
@@ -219,7 +220,6 @@ impl SeenSpool {
             id: self.id.clone(),
             seed: self.seed,
             checkpoint: checkpoint.clone(),
-            refusals,
             next_run: self.next_run,
             runs: vec![],
         };

@@ -11,6 +11,7 @@
 )]
 
 mod index;
+mod letters;
 mod source;
 
 use std::path::Path;
@@ -24,6 +25,7 @@ use tributary_engine::{
 use tributary_sdk::{Context, Source};
 
 pub use index::{Faults, MemoryIndex};
+pub use letters::MemoryLetters;
 pub use source::{Entry, What, World, assert_expected, expected_after};
 
 /// A sync with small limits, so that few documents go through every stage more than once.

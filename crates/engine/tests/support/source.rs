@@ -43,6 +43,8 @@ pub struct World {
     pub breaks_at: Option<usize>,
     /// A part is missing before this entry.
     pub gap_at: Option<usize>,
+    /// Where a listing of changes finds that its position is gone.
+    pub position_gone_at: Option<usize>,
     /// Pauses: milliseconds before every n-th entry.
     pub pauses: Option<(usize, u64)>,
     /// Milliseconds a content takes.
@@ -226,7 +228,9 @@ impl DataSource for World {
 
 impl Incremental for World {
     fn changes<'a>(&'a self, cx: &'a Context) -> BoxStream<'a, Result<Event>> {
-        self.listing(cx)
+        let Some(at) = self.position_gone_at else { return self.listing(cx) };
+        let gone = Error::new(ErrorKind::PositionGone, "the log is gone");
+        self.listing(cx).take(at).chain(futures::stream::once(std::future::ready(Err(gone)))).boxed()
     }
 }
 

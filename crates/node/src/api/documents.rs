@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tributary_store::{Action, StoreError, WriteOp, WriteResult};
+use tributary_store::{Action, Store, StoreError, WriteOp, WriteResult};
 
 use super::Table;
 use super::written::{
@@ -10,7 +10,7 @@ use super::written::{
 };
 use crate::http::{ApiError, BodyRule, Call, Reply, Result};
 use crate::node::Node;
-use crate::writes::Refresh;
+use crate::writes::{Refresh, Target};
 
 const WRITE: &[&str] = &[
     "refresh",
@@ -67,16 +67,31 @@ async fn put(node: Arc<Node>, call: Call, fixed: OpType) -> Result<Reply> {
     let id = id.map(str::to_owned);
     let target = node.target(call.var("index"), call.params.flag_or("require_alias", false)?).await?;
     check_waiting(&call.params, &target)?;
-    let names = pipeline_names(call.params.text("pipeline"), &target);
-    let (index, id, source) =
-        match pipe(&node.pipelines, &names, target.index.clone(), id, call.body.clone())? {
-            Piped::Write { index, id, source } => (index, id, source),
-            Piped::Dropped => return Ok(Reply::ok(dropped(&target.index, call.maybe_var("id")).into())),
-        };
+    let (index, id, source) = match piped(&node, &call, &target, id).await? {
+        Piped::Write { index, id, source } => (index, id, source),
+        Piped::Dropped => return Ok(Reply::ok(dropped(&target.index, call.maybe_var("id")).into())),
+    };
     let target = if index == target.index { target } else { node.target(&index, false).await? };
     let written = node.write_one(op(target.index, id, op_type.action(source), condition)).await?;
     node.refresh_after(refresh, std::slice::from_ref(&written.index)).await?;
-    Ok(Reply::status(status(written.result), answer(&written, target.copies, refresh, true).into()))
+    let reply = Reply::status(status(written.result), answer(&written, target.copies, refresh, true).into());
+    Ok(reply.at_document(&written.index, &written.id))
+}
+
+/// Runs the document's pipelines, if it has any, where they hold up nobody.
+async fn piped(node: &Node, call: &Call, target: &Target, id: Option<String>) -> Result<Piped> {
+    let names = pipeline_names(call.params.text("pipeline"), target);
+    let (index, source) = (target.index.clone(), call.body.clone());
+    if names.is_empty() {
+        return Ok(Piped::Write { index, id, source });
+    }
+    let names: Vec<String> = names.into_iter().map(str::to_owned).collect();
+    let pipelines = Arc::clone(&node.pipelines);
+    let run = move |_: &Store| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        pipe(&pipelines, &names, index, id, source)
+    };
+    node.blocking(run).await
 }
 
 async fn delete(node: Arc<Node>, call: Call) -> Result<Reply> {

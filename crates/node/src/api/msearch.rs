@@ -81,7 +81,7 @@ impl One {
     }
 
     async fn run(self, node: &Node) -> Result<Vec<u8>> {
-        let mut asked = Asked::parse(self.body, &self.params)?;
+        let mut asked = Asked::parse(self.body, &[], &self.params)?;
         if asked.request.pit.is_none() {
             asked.request.indices = node.resolve_names(&self.expression, self.options)?;
         }

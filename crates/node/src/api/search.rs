@@ -231,15 +231,16 @@ fn object(body: Value) -> Result<Map<String, Value>> {
 }
 
 impl Asked {
-    /// Reads a search from a body and parameters. The indices are not set yet.
-    pub(super) fn parse(body: Value, params: &Params) -> Result<Self> {
+    /// Reads a search from a body and parameters; `raw` is the body as it came, for the positions of errors. The indices are not set yet.
+    pub(super) fn parse(body: Value, raw: &[u8], params: &Params) -> Result<Self> {
         let mut body = object(body)?;
         with_field_params(&mut body, params);
         let tracked = body.contains_key("track_total_hits") || params.has("track_total_hits");
         check_pit(body.get("pit"))?;
         let lists_unmatched =
             ["aggs", "aggregations"].iter().filter_map(|key| body.get(*key)).any(lists_unmatched);
-        let mut request = SearchRequest::parse(&Value::Object(body))?;
+        let body = Value::Object(body);
+        let mut request = SearchRequest::parse(&body).map_err(|error| error.located(&body, raw))?;
         apply_params(&mut request, params)?;
         let scroll_ms = match params.text("scroll") {
             Some(text) => Some(crate::http::parse_time_ms(text, "scroll")?),
@@ -346,7 +347,7 @@ impl Node {
                 None => query,
                 Some(filter) => Query::all_of(vec![query, filter]),
             };
-            return Ok(self.store.count(indices, &query).await?);
+            return Ok(self.store.count_at(indices, &query, self.now_ms()).await?);
         }
         let mut request = SearchRequest::new(indices.to_vec());
         request.query = query;
@@ -377,7 +378,7 @@ pub(super) fn context_error(error: StoreError) -> ApiError {
 }
 
 async fn search(node: Arc<Node>, call: Call) -> Result<Reply> {
-    let mut asked = Asked::parse(call.json()?, &call.params)?;
+    let mut asked = Asked::parse(call.json()?, &call.body, &call.params)?;
     if asked.request.pit.is_some() {
         if call.maybe_var("index").is_some() {
             return Err(ApiError::validation([

@@ -1,10 +1,13 @@
 //! `_update`: partial updates of one document.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError};
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use tributary_store::{Condition, ErrorKind, Outcome, SourceFilter, StoreError};
+use tributary_store::{
+    Condition, ErrorKind, Outcome, SourceFilter, Store, StoreError, UpdateAction, WriteResult,
+};
 
 use super::Table;
 use super::search::source_of_params;
@@ -13,6 +16,9 @@ use crate::http::{ApiError, BodyRule, Call, Reply, Result};
 use crate::node::Node;
 use crate::update::{Finish, UpdateRequest, Updated};
 use crate::writes::{Refresh, Target};
+
+/// How often pipelines run ahead of an update's write; when the document changed that often, they run within it.
+const MOST_RUNS: usize = 8;
 
 const UPDATE: &[&str] = &[
     "refresh",
@@ -59,14 +65,15 @@ async fn update(node: Arc<Node>, call: Call) -> Result<Reply> {
     let target = node.target(call.var("index"), call.params.flag_or("require_alias", false)?).await?;
     check_waiting(&call.params, &target)?;
     node.check_update(&target.index)?;
-    pipe_upsert(&node, &mut request, &target, None, id)?;
-    let finish = finish(&node, &target, id);
     let wanted = match source_of_params(&call.params)? {
         Some(filter) => Some(filter),
         None => request.source.as_ref().map(SourceFilter::parse).transpose()?,
     };
-    let (action, updated) = request.into_action(id, finish);
-    let written = node.write_one(op(target.index, Some(id.to_owned()), action, Condition::default())).await?;
+    let (written, updated) = if pipeline_names(None, &target).is_empty() {
+        write(&node, request, &target, id, None).await?
+    } else {
+        piped(&node, request, &target, id).await?
+    };
     if written.result != Outcome::Noop {
         node.refresh_after(refresh, std::slice::from_ref(&written.index)).await?;
     }
@@ -74,7 +81,7 @@ async fn update(node: Arc<Node>, call: Call) -> Result<Reply> {
     if let Some(get) = wanted.as_ref().and_then(|filter| shown(&updated, filter, &body)) {
         body.insert("get".into(), get);
     }
-    Ok(Reply::status(status(written.result), body.into()))
+    Ok(Reply::status(status(written.result), body.into()).at_document(&written.index, &written.id))
 }
 
 /// The rules that an update breaks.
@@ -117,21 +124,85 @@ pub(super) fn pipe_upsert(
     }
 }
 
-/// Runs the index's pipelines over a document that an update has changed.
-fn finish(node: &Arc<Node>, target: &Target, id: &str) -> Option<Finish> {
-    let names: Vec<String> = pipeline_names(None, target).into_iter().map(str::to_owned).collect();
-    if names.is_empty() {
-        return None;
+async fn write(
+    node: &Node,
+    request: UpdateRequest,
+    target: &Target,
+    id: &str,
+    finish: Option<Finish>,
+) -> Result<(WriteResult, Updated)> {
+    let (action, updated) = request.into_action(id, finish);
+    let op = op(target.index.clone(), Some(id.to_owned()), action, Condition::default());
+    Ok((node.write_one(op).await?, updated))
+}
+
+/// An update of an index with pipelines. They run before the write and not in the middle of it, where all other writes
+/// would wait for them; they run again when the document has changed in the meantime.
+async fn piped(
+    node: &Arc<Node>,
+    mut request: UpdateRequest,
+    target: &Target,
+    id: &str,
+) -> Result<(WriteResult, Updated)> {
+    let (shared, upserted, owned) = (Arc::clone(node), target.clone(), id.to_owned());
+    let upsert = move |_: &Store| {
+        pipe_upsert(&shared, &mut request, &upserted, None, &owned)?;
+        Ok(request)
+    };
+    let request = node.blocking(upsert).await?;
+    let mut runs = 0;
+    loop {
+        let moved = Arc::new(AtomicBool::new(false));
+        let finish = if runs < MOST_RUNS {
+            ahead(node, &request, target, id, &moved).await?
+        } else {
+            finish(node, target, id)
+        };
+        match write(node, request.clone(), target, id, Some(finish)).await {
+            Err(_) if moved.load(Ordering::Acquire) => runs += 1,
+            done => return done,
+        }
     }
+}
+
+/// What the pipelines make of the document as it will be when nobody else changes it. Sets `moved` when somebody did.
+async fn ahead(
+    node: &Arc<Node>,
+    request: &UpdateRequest,
+    target: &Target,
+    id: &str,
+    moved: &Arc<AtomicBool>,
+) -> Result<Finish> {
+    let (finish, request) = (finish(node, target, id), request.clone());
+    let (index, id) = (target.index.clone(), id.to_owned());
+    let run = move |store: &Store| {
+        let Some(doc) = store.get(&index, &id)? else { return Ok(None) };
+        let UpdateAction::Put(source) = request.decide(Some(&doc), &id)? else { return Ok(None) };
+        let outcome = finish(source.clone())?;
+        Ok(Some((source, outcome)))
+    };
+    let (known, moved) = (node.blocking(run).await?, Arc::clone(moved));
+    Ok(Box::new(move |source| match known {
+        Some((seen, outcome)) if seen == source => Ok(outcome),
+        _ => {
+            moved.store(true, Ordering::Release);
+            Err(StoreError::new(ErrorKind::VersionConflict, "the document changed while its pipelines ran"))
+        }
+    }))
+}
+
+/// Runs the index's pipelines over a document that an update has changed.
+fn finish(node: &Node, target: &Target, id: &str) -> Finish {
+    let names: Vec<String> = pipeline_names(None, target).into_iter().map(str::to_owned).collect();
     let (pipelines, index, id) = (Arc::clone(&node.pipelines), target.index.clone(), id.to_owned());
-    Some(Box::new(move |source: Bytes| {
+    Box::new(move |source: Bytes| {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         match pipe(&pipelines, &names, index, Some(id), source) {
             Ok(Piped::Write { source, .. }) => Ok(Some(source)),
             Ok(Piped::Dropped) => Ok(None),
             Err(error) => Err(StoreError::new(ErrorKind::IllegalArgument, error.reason())),
         }
-    }))
+    })
 }
 
 /// The document as the update left it, as far as it was asked for.

@@ -9,12 +9,19 @@ use flate2::read::MultiGzDecoder;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 use tributary_tasks::{ByteBudget, BytePermit};
 
 use super::envelope::{ApiError, Result};
 
-/// What is set aside at once for a body of known length; more is added as it arrives.
-const FIRST_RESERVE: usize = 1 << 20;
+/// What is set aside at once; more is added as the body arrives. A client that announces much and sends nothing takes
+/// no memory from others.
+const RESERVE: usize = 64 << 10;
+/// The least bytes a second with which a body may come, beside one pause.
+const LEAST_RATE: u64 = 1024;
+
+/// How long a body that is refused may go on.
+const DRAIN: Duration = Duration::from_secs(3);
 
 /// Limits for bodies.
 #[derive(Debug, Clone)]
@@ -42,7 +49,9 @@ impl Held {
 }
 
 fn too_large(limit: usize) -> ApiError {
-    let reason = format!("the request body is larger than the limit of [{limit}] bytes (max_body_bytes)");
+    let reason = format!(
+        "the request body is larger than the limit of [{limit}] bytes (tributary.node.max_body_size)"
+    );
     ApiError::new(413, "status_exception", reason)
         .header(http::header::CONNECTION, HeaderValue::from_static("close"))
 }
@@ -58,7 +67,7 @@ fn cut_off(error: &axum::Error) -> ApiError {
 }
 
 /// Reads a body to its end.
-pub(crate) async fn read(headers: &HeaderMap, body: Body, limits: &BodyLimits) -> Result<Held> {
+pub(crate) async fn read(headers: &HeaderMap, body: &mut Body, limits: &BodyLimits) -> Result<Held> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limits.max_bytes) {
         return Err(too_large(limits.max_bytes));
@@ -99,35 +108,44 @@ fn charge(permit: &mut Option<BytePermit>, more: usize, limits: &BodyLimits) -> 
     Ok(())
 }
 
-async fn collect(mut body: Body, announced: Option<usize>, limits: &BodyLimits) -> Result<Held> {
-    let mut permit = None;
-    if let Some(length) = announced.filter(|length| *length > 0) {
-        charge(&mut permit, length, limits)?;
-    }
+fn too_slow(limits: &BodyLimits) -> ApiError {
+    let reason = format!(
+        "the request body came too slowly: nothing for {} s, or less than {LEAST_RATE} bytes a second",
+        limits.pause.as_secs()
+    );
+    ApiError::text(408, reason).header(http::header::CONNECTION, HeaderValue::from_static("close"))
+}
+
+/// When a body must have come further than to `length`.
+fn deadline(begun: Instant, length: usize, limits: &BodyLimits) -> Instant {
+    let whole = begun + limits.pause + Duration::from_secs(length as u64 / LEAST_RATE);
+    whole.min(Instant::now() + limits.pause)
+}
+
+async fn collect(body: &mut Body, announced: Option<usize>, limits: &BodyLimits) -> Result<Held> {
+    let begun = Instant::now();
+    let (mut permit, mut reserved) = (None, 0);
     let mut first: Option<Bytes> = None;
     let mut joined = BytesMut::new();
     let mut length = 0;
     loop {
-        let frame = tokio::time::timeout(limits.pause, body.frame()).await.map_err(|_| {
-            ApiError::text(
-                408,
-                format!("no part of the request body arrived for {} s", limits.pause.as_secs()),
-            )
-            .header(http::header::CONNECTION, HeaderValue::from_static("close"))
-        })?;
-        let Some(frame) = frame else { break };
+        let frame = tokio::time::timeout_at(deadline(begun, length, limits), body.frame());
+        let Some(frame) = frame.await.map_err(|_| too_slow(limits))? else { break };
         let Ok(data) = frame.map_err(|error| cut_off(&error))?.into_data() else { continue };
         length += data.len();
         if length > limits.max_bytes {
             return Err(too_large(limits.max_bytes));
         }
-        if announced.is_none() {
-            charge(&mut permit, data.len(), limits)?;
+        if length > reserved {
+            let rest = announced.unwrap_or(length).max(length) - reserved;
+            let more = rest.min(RESERVE.max(length - reserved));
+            charge(&mut permit, more, limits)?;
+            reserved += more;
         }
         match first.take() {
             None if joined.is_empty() => first = Some(data),
             Some(start) => {
-                joined.reserve(announced.unwrap_or(0).min(FIRST_RESERVE).max(start.len() + data.len()));
+                joined.reserve(announced.unwrap_or(0).min(RESERVE).max(start.len() + data.len()));
                 joined.extend_from_slice(&start);
                 joined.extend_from_slice(&data);
             }
@@ -139,20 +157,35 @@ async fn collect(mut body: Body, announced: Option<usize>, limits: &BodyLimits) 
 }
 
 async fn inflate(raw: Held, limits: &BodyLimits) -> Result<Held> {
-    let limit = limits.max_bytes;
     if raw.bytes.is_empty() {
         return Ok(raw);
     }
-    let Held { bytes, mut permit } = raw;
-    let unpack = move || -> Result<Vec<u8>> {
-        let mut out = Vec::with_capacity((bytes.len() * 4).min(limit).min(FIRST_RESERVE));
-        let mut reader = MultiGzDecoder::new(&bytes[..]).take(limit as u64 + 1);
-        reader.read_to_end(&mut out).map_err(|_| ApiError::illegal("the request body is not valid gzip"))?;
-        if out.len() > limit { Err(too_large(limit)) } else { Ok(out) }
-    };
-    let unpacked = tokio::task::spawn_blocking(unpack)
+    let limits = limits.clone();
+    tokio::task::spawn_blocking(move || unpack(raw, &limits))
         .await
-        .map_err(|_| ApiError::internal("decompressing the request body failed"))??;
-    charge(&mut permit, unpacked.len(), limits)?;
-    Ok(Held { bytes: unpacked.into(), permit })
+        .map_err(|_| ApiError::internal("decompressing the request body failed"))?
+}
+
+/// Memory is taken piece by piece: a few bytes may become very many.
+fn unpack(raw: Held, limits: &BodyLimits) -> Result<Held> {
+    let Held { bytes, mut permit } = raw;
+    let mut out = Vec::new();
+    let mut reader = MultiGzDecoder::new(&bytes[..]);
+    loop {
+        charge(&mut permit, RESERVE, limits)?;
+        let read = reader.by_ref().take(RESERVE as u64).read_to_end(&mut out);
+        let read = read.map_err(|_| ApiError::illegal("the request body is not valid gzip"))?;
+        if out.len() > limits.max_bytes {
+            return Err(too_large(limits.max_bytes));
+        }
+        if read == 0 {
+            return Ok(Held { bytes: out.into(), permit });
+        }
+    }
+}
+
+/// Reads what is left of a body that is refused, for a while: a client that is cut off while it sends does not see why.
+pub(crate) async fn drain(mut body: Body) {
+    let reading = async { while let Some(Ok(_)) = body.frame().await {} };
+    let _in_time = tokio::time::timeout(DRAIN, reading).await;
 }

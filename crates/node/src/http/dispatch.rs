@@ -34,14 +34,17 @@ pub(crate) async fn dispatch(node: Arc<Node>, request: Request<Body>) -> Respons
     response
 }
 
-async fn answer(node: &Arc<Node>, parts: Parts, body: Body) -> Response<Body> {
+async fn answer(node: &Arc<Node>, parts: Parts, mut body: Body) -> Response<Body> {
     let (style, result) = match prepare(&parts) {
         Ok((params, wish, style)) => {
-            let result = serve(node, parts, params, wish, body).await;
+            let result = serve(node, parts, params, wish, &mut body).await;
             (style, result)
         }
         Err(error) => (Style::plain(), Err(error)),
     };
+    if result.is_err() && !body.is_end_stream() {
+        body::drain(body).await;
+    }
     match result {
         Ok(reply) => style.write(reply),
         Err(error) => {
@@ -60,9 +63,9 @@ fn prepare(parts: &Parts) -> Result<(Params, Wish, Style)> {
     Ok((params, wish, style))
 }
 
-async fn serve(node: &Arc<Node>, parts: Parts, params: Params, wish: Wish, body: Body) -> Result<Reply> {
+async fn serve(node: &Arc<Node>, parts: Parts, params: Params, wish: Wish, body: &mut Body) -> Result<Reply> {
     let path = parts.uri.path().to_owned();
-    let caller = node.access.authenticate(&node.store, &parts.headers, &path, node.now_ms())?;
+    let caller = node.access.authenticate(&node.store, &parts.headers, &path, node.now_ms()).await?;
     if parts.method == Method::OPTIONS {
         return Ok(Reply::text(String::new()));
     }

@@ -57,6 +57,8 @@ fn segments(path: &str) -> Vec<String> {
             }
         }
     }
+    // Several in a row mean the same as one.
+    list.dedup_by(|a, b| a == "**" && b == "**");
     list
 }
 
@@ -96,6 +98,9 @@ fn step<'p>(paths: &[&'p [String]], name: &str) -> Vec<&'p [String]> {
             next.push(tail);
         }
     }
+    // All are ends of the same few paths; met twice, they would become more with every level.
+    next.sort_unstable_by_key(|path| (path.as_ptr() as usize, path.len()));
+    next.dedup_by_key(|path| (path.as_ptr() as usize, path.len()));
     next
 }
 
@@ -183,6 +188,15 @@ mod tests {
     fn an_escaped_dot_belongs_to_the_name() {
         let body = json!({"a.b": 1, "a": {"b": 2}});
         assert_eq!(FilterPath::parse("a\\.b").unwrap().apply(body), json!({"a.b": 1}));
+    }
+
+    #[test]
+    fn very_many_stars_cost_little() {
+        let body = json!({"a": {"b": {"c": {"d": {"e": {"f": 1}}}}}});
+        for path in ["**.".repeat(50_000) + "f", "**.*.".repeat(2000) + "**.f"] {
+            FilterPath::parse(&path).unwrap().apply(body.clone());
+        }
+        assert_eq!(FilterPath::parse("**.**.f").unwrap().apply(body.clone()), body);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -19,6 +20,7 @@ pub(crate) struct Reply {
     status: StatusCode,
     content: Content,
     pretty: bool,
+    location: Option<HeaderValue>,
 }
 
 #[derive(Debug)]
@@ -53,7 +55,17 @@ impl Reply {
 
     fn new(status: u16, content: Content) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, content, pretty: false }
+        Self { status, content, pretty: false, location: None }
+    }
+
+    /// Tells where the document is that the request has made.
+    pub(crate) fn at_document(mut self, index: &str, id: &str) -> Self {
+        if self.status == StatusCode::CREATED {
+            let path = format!("/{}/_doc/{}", form_encoded(index), form_encoded(id));
+            // Encoded text is always a header value.
+            self.location = HeaderValue::from_str(&path).ok();
+        }
+        self
     }
 
     /// Laid out for people even without `pretty`.
@@ -61,6 +73,13 @@ impl Reply {
         self.pretty = true;
         self
     }
+}
+
+/// As forms encode: Elasticsearch's `Location` is written so.
+fn form_encoded(text: &str) -> String {
+    const ENCODED: AsciiSet =
+        NON_ALPHANUMERIC.remove(b'.').remove(b'-').remove(b'*').remove(b'_').remove(b' ');
+    utf8_percent_encode(text, &ENCODED).to_string().replace(' ', "+")
 }
 
 /// Writes any serialisable value as JSON.
@@ -100,7 +119,16 @@ impl Style {
     }
 
     /// Writes an answer.
-    pub(crate) fn write(&self, reply: Reply) -> Response<Body> {
+    pub(crate) fn write(&self, mut reply: Reply) -> Response<Body> {
+        let location = reply.location.take();
+        let mut response = self.write_content(reply);
+        if let Some(location) = location {
+            response.headers_mut().insert(LOCATION, location);
+        }
+        response
+    }
+
+    fn write_content(&self, reply: Reply) -> Response<Body> {
         let pretty_wanted = self.pretty.unwrap_or(reply.pretty);
         let (bytes, media) = match reply.content {
             Content::Text(text) => (text.into_bytes(), "text/plain; charset=UTF-8"),

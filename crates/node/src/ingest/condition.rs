@@ -9,6 +9,10 @@ use serde_json::{Number, Value};
 
 use super::doc::IngestDoc;
 
+/// Parts of a condition, and how deep they may nest: both are gone through by recursion.
+const MOST_TOKENS: usize = 2000;
+const DEEPEST: usize = 50;
+
 /// A condition, ready to be asked.
 #[derive(Debug)]
 pub(super) struct Condition(Expr);
@@ -60,7 +64,10 @@ impl Condition {
     /// Reads a condition; the error says what is not understood.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         let tokens = tokens(text)?;
-        let mut parser = Parser { tokens: &tokens, at: 0 };
+        if tokens.len() > MOST_TOKENS {
+            return Err(format!("it has {} parts, more than {MOST_TOKENS}", tokens.len()));
+        }
+        let mut parser = Parser { tokens: &tokens, at: 0, depth: 0 };
         if parser.name("return") {
             parser.at += 1;
         }
@@ -114,6 +121,7 @@ fn tokens(text: &str) -> Result<Vec<Token>, String> {
 struct Parser<'t> {
     tokens: &'t [Token],
     at: usize,
+    depth: usize,
 }
 
 impl Parser<'_> {
@@ -165,6 +173,16 @@ impl Parser<'_> {
     }
 
     fn unary(&mut self) -> Result<Expr, String> {
+        self.depth += 1;
+        if self.depth > DEEPEST {
+            return Err(format!("it is nested deeper than {DEEPEST} levels"));
+        }
+        let expr = self.operand();
+        self.depth -= 1;
+        expr
+    }
+
+    fn operand(&mut self) -> Result<Expr, String> {
         if self.sign("!") {
             return Ok(Expr::Not(Box::new(self.unary()?)));
         }
@@ -355,5 +373,19 @@ mod tests {
         ] {
             assert!(Condition::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_too_long_or_too_deep_is_refused() {
+        for text in [
+            "!".repeat(100_000) + "ctx.a",
+            "(".repeat(100_000),
+            "ctx.a.contains(".repeat(100_000),
+            "ctx.a == 1 || ".repeat(100_000) + "ctx.a",
+            "!".repeat(DEEPEST) + "ctx.a",
+        ] {
+            assert!(Condition::parse(&text).is_err(), "{}", &text[..20]);
+        }
+        assert!(Condition::parse(&("ctx.a || ".repeat(400) + "ctx.a")).is_ok());
     }
 }

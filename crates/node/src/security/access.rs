@@ -1,21 +1,30 @@
 //! Authentication: basic users and API keys.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue};
+use rand::RngCore;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use tributary_store::Store;
 
 use super::keys;
 use super::rights::{Rights, roles_of};
+use super::users::{self, Listed, UserFile};
 use super::{Need, Roles};
 use crate::error::NodeError;
 use crate::http::{ApiError, Result};
-use crate::options::Security;
+use crate::options::{Security, User};
+
+/// Passwords hashed at once. Each takes 19 MiB and a part of a second, and anybody may ask for it.
+const HASHING: usize = 2;
+
+type Digest32 = [u8; 32];
 
 /// Who sent a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,37 +66,80 @@ impl Caller {
     }
 }
 
-/// Checks who may come in. Keeps digests, not passwords.
-#[derive(Debug)]
+/// Checks who may come in. Keeps digests and hashes, not passwords.
 pub(crate) struct Access {
-    users: Vec<(String, [u8; 32])>,
+    users: Vec<(String, Digest32)>,
+    own: Option<(String, Digest32)>,
+    file: Option<UserFile>,
+    listed: RwLock<Arc<Vec<Listed>>>,
+    /// Of whom a password was hashed and found right: the hash, and the password's digest with `salt`.
+    proven: Mutex<HashMap<String, (String, Digest32)>>,
+    salt: Digest32,
+    hashing: Semaphore,
+}
+
+impl std::fmt::Debug for Access {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Access").field("enabled", &self.enabled()).finish_non_exhaustive()
+    }
 }
 
 /// The digest that is compared and stored instead of a secret. Comparing digests tells nothing about the secret by the
 /// time it takes.
-pub(super) fn digest(secret: &str) -> [u8; 32] {
+pub(super) fn digest(secret: &str) -> Digest32 {
     Sha256::digest(secret.as_bytes()).into()
+}
+
+fn given(user: &User) -> Result<(String, Digest32), NodeError> {
+    if user.name.is_empty() || user.name.contains(':') || user.password.reveal().is_empty() {
+        let rule = "it needs a name without ':' and a password that is not empty";
+        return Err(NodeError::BadUser { name: user.name.clone(), rule });
+    }
+    Ok((user.name.clone(), digest(user.password.reveal())))
 }
 
 impl Access {
     pub(crate) fn new(security: &Security) -> Result<Self, NodeError> {
-        let mut users = Vec::with_capacity(security.users.len());
-        for user in &security.users {
-            if user.name.is_empty() || user.name.contains(':') || user.password.reveal().is_empty() {
-                return Err(NodeError::BadUser { name: user.name.clone() });
-            }
-            users.push((user.name.clone(), digest(user.password.reveal())));
+        let mut salt = [0; 32];
+        rand::rng().fill_bytes(&mut salt);
+        let access = Self {
+            users: security.users.iter().map(given).collect::<Result<_, _>>()?,
+            own: security.own.as_ref().map(given).transpose()?,
+            file: security.users_file.clone().map(UserFile::new),
+            listed: RwLock::default(),
+            proven: Mutex::default(),
+            salt,
+            hashing: Semaphore::new(HASHING),
+        };
+        access.reload()?;
+        Ok(access)
+    }
+
+    /// Reads the file of users again. What is wrong with it leaves everything as it was; so does a file without users
+    /// where there were some, for that would let everybody in.
+    pub(crate) fn reload(&self) -> Result<(), NodeError> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let fresh = file.listed()?;
+        if fresh.is_empty() && self.users.is_empty() && self.enabled() {
+            let cause = "it holds no user any more; the users read before stay until the node starts again"
+                .to_owned();
+            return Err(NodeError::Users { path: file.path().to_owned(), cause });
         }
-        Ok(Self { users })
+        *self.listed.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fresh);
+        Ok(())
+    }
+
+    fn listed(&self) -> Arc<Vec<Listed>> {
+        Arc::clone(&self.listed.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Whether requests must authenticate.
     pub(crate) fn enabled(&self) -> bool {
-        !self.users.is_empty()
+        !self.users.is_empty() || !self.listed().is_empty()
     }
 
     /// Who sent these headers, or 401.
-    pub(crate) fn authenticate(
+    pub(crate) async fn authenticate(
         &self,
         store: &Store,
         headers: &HeaderMap,
@@ -105,7 +157,9 @@ impl Access {
         let credentials = decoded(rest.trim());
         let pair = credentials.as_deref().and_then(|text| text.split_once(':'));
         match (scheme.to_ascii_lowercase().as_str(), pair) {
-            ("basic", Some((name, password))) => self.basic(name, password, path).map(Caller::unlimited),
+            ("basic", Some((name, password))) => {
+                self.basic(name, password, path).await.map(Caller::unlimited)
+            }
             ("apikey", Some((id, secret))) => {
                 let key = keys::authenticate(store, id, secret, now_ms)?.ok_or_else(bad_key)?;
                 let roles = roles_of(&key)?;
@@ -116,14 +170,47 @@ impl Access {
         }
     }
 
-    fn basic(&self, name: &str, password: &str, path: &str) -> Result<Identity> {
+    async fn basic(&self, name: &str, password: &str, path: &str) -> Result<Identity> {
         let given = digest(password);
-        let known = self.users.iter().any(|(user, wanted)| user == name && *wanted == given);
+        let mut plain = self.users.iter().chain(&self.own);
+        let known = plain.any(|(user, wanted)| user == name && *wanted == given)
+            || self.is_listed(name, password).await?;
         if known {
             Ok(Identity::User(name.to_owned()))
         } else {
             Err(unauthorized(&format!("unable to authenticate user [{name}] for REST request [{path}]")))
         }
+    }
+
+    async fn is_listed(&self, name: &str, password: &str) -> Result<bool> {
+        let users = self.listed();
+        let user = users.iter().find(|user| user.name == name);
+        let proof = self.proof(name, password);
+        if let Some(user) = user
+            && self.proven().get(name).is_some_and(|(hash, proven)| *hash == user.hash && *proven == proof)
+        {
+            return Ok(true);
+        }
+        // An unknown name takes as long as a wrong password.
+        let Some(hash) = user.or(users.first()).map(|user| user.hash.clone()) else { return Ok(false) };
+        let closed = |_| ApiError::internal("a password cannot be checked at this moment");
+        let _permit = self.hashing.acquire().await.map_err(closed)?;
+        let (checked, password) = (hash.clone(), password.to_owned());
+        let right = tokio::task::spawn_blocking(move || users::verify(&checked, &password)).await;
+        let right = right.map_err(|_| ApiError::internal("checking a password failed"))? && user.is_some();
+        if right {
+            self.proven().insert(name.to_owned(), (hash, proof));
+        }
+        Ok(right)
+    }
+
+    fn proven(&self) -> std::sync::MutexGuard<'_, HashMap<String, (String, Digest32)>> {
+        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn proof(&self, name: &str, password: &str) -> Digest32 {
+        let parts: [&[u8]; 4] = [&self.salt, name.as_bytes(), b":", password.as_bytes()];
+        parts.iter().fold(Sha256::new(), |digest, part| digest.chain_update(part)).finalize().into()
     }
 }
 
@@ -154,23 +241,66 @@ fn unauthorized(reason: &str) -> ApiError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::options::{Password, User};
+    use crate::options::Password;
+
+    fn status(result: Result<Identity>) -> u16 {
+        result.map_or_else(|error| error.status().as_u16(), |_| 200)
+    }
 
     #[test]
     fn users_need_a_name_and_a_password() {
         for (name, password) in [("", "x"), ("a:b", "x"), ("a", "")] {
-            let security =
-                Security { users: vec![User { name: name.to_owned(), password: Password::new(password) }] };
-            assert!(Access::new(&security).is_err(), "{name}:{password}");
+            assert!(Access::new(&Security::with_user(name, password)).is_err(), "{name}:{password}");
         }
     }
 
-    #[test]
-    fn a_user_is_let_in_with_the_right_password_only() {
+    #[tokio::test]
+    async fn a_user_is_let_in_with_the_right_password_only() {
         let access = Access::new(&Security::with_user("elastic", "secret")).unwrap();
-        assert_eq!(access.basic("elastic", "secret", "/").unwrap(), Identity::User("elastic".to_owned()));
-        assert_eq!(access.basic("elastic", "Secret", "/").unwrap_err().status().as_u16(), 401);
-        assert_eq!(access.basic("other", "secret", "/").unwrap_err().status().as_u16(), 401);
+        assert_eq!(
+            access.basic("elastic", "secret", "/").await.unwrap(),
+            Identity::User("elastic".to_owned())
+        );
+        assert_eq!(status(access.basic("elastic", "Secret", "/").await), 401);
+        assert_eq!(status(access.basic("other", "secret", "/").await), 401);
         assert!(!format!("{access:?}").contains("secret"));
+    }
+
+    #[tokio::test]
+    async fn users_of_the_file_come_in_and_changes_hold_after_a_reload() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("users");
+        let security = Security {
+            users_file: Some(path.clone()),
+            own: Some(User::new("_own", "own-secret")),
+            ..Security::default()
+        };
+        let access = Access::new(&security).unwrap();
+        assert!(!access.enabled(), "the process's own user switches nothing on");
+        let file = UserFile::new(path);
+        file.set("ann", &Password::new("first-secret")).unwrap();
+        access.reload().unwrap();
+        assert!(access.enabled());
+        for _ in 0..2 {
+            assert_eq!(status(access.basic("ann", "first-secret", "/").await), 200);
+            assert_eq!(status(access.basic("ann", "own-secret", "/").await), 401);
+            assert_eq!(status(access.basic("bob", "first-secret", "/").await), 401);
+            assert_eq!(status(access.basic("_own", "own-secret", "/").await), 200);
+        }
+        file.set("ann", &Password::new("other-secret")).unwrap();
+        access.reload().unwrap();
+        assert_eq!(
+            status(access.basic("ann", "first-secret", "/").await),
+            401,
+            "what was proven is forgotten"
+        );
+        assert_eq!(status(access.basic("ann", "other-secret", "/").await), 200);
+        file.remove("ann").unwrap();
+        assert!(access.reload().unwrap_err().to_string().contains("no user any more"));
+        assert_eq!(
+            status(access.basic("ann", "other-secret", "/").await),
+            200,
+            "nobody is let in by a lost file"
+        );
     }
 }

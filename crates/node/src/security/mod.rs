@@ -7,6 +7,7 @@ mod privileges;
 mod rights;
 mod roles;
 mod template;
+mod users;
 mod vault;
 
 pub(crate) use access::{Access, Identity};
@@ -14,4 +15,5 @@ pub(crate) use keys::{ApiKey, KeyChange, KeyFilter, NewKey, create, find, invali
 pub(crate) use needs::Need;
 pub(crate) use rights::Rights;
 pub(crate) use roles::{Roles, shown};
+pub use users::UserFile;
 pub(crate) use vault::Vault;

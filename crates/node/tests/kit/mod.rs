@@ -1,5 +1,14 @@
 //! A node without a listener, over a store in a temporary folder.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic, clippy::needless_pass_by_value)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value
+)]
+
+pub mod live;
 
 use axum::Router;
 use axum::body::Body;

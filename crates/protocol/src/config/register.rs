@@ -17,7 +17,8 @@ impl ConfigSchema {
             };
             wanted.insert(name, registered);
         }
-        (wanted != *stored).then_some(wanted)
+        wanted.gaps = false;
+        (stored.gaps || wanted != *stored).then_some(wanted)
     }
 
     /// Whether a stored configuration (its JSON) has fields that lack properties of a definition. Reading it fills them
@@ -68,7 +69,8 @@ mod tests {
         let declared = schema(json!({"a": {"label": "A", "value": "default"}}));
         let stored =
             schema(json!({"a": {"label": "A", "value": "mine"}, "extra": {"label": "E", "value": 1}}));
-        assert_eq!(ConfigSchema::registered(&stored, &declared), None);
+        let whole = schema(serde_json::to_value(stored).unwrap());
+        assert_eq!(ConfigSchema::registered(&whole, &declared), None);
     }
 
     #[test]
@@ -80,6 +82,18 @@ mod tests {
         assert_eq!((a.label.as_str(), &a.value, &a.other["x"]), ("New", &json!("mine"), &json!(1)));
         assert_eq!(registered.get("b").unwrap().value, json!("d"));
         assert!(registered.get("extra").is_some());
+    }
+
+    #[test]
+    fn a_stored_field_that_lacks_properties_is_written_whole_with_its_value() {
+        let stored = schema(json!({"a": {"label": "A", "value": "mine"}, "extra": {"value": 1}}));
+        let declared = schema(json!({"a": {"label": "A", "value": "theirs"}}));
+        let registered = ConfigSchema::registered(&stored, &declared).unwrap();
+        assert_eq!(registered.get("a").unwrap().value, json!("mine"));
+        let written = serde_json::to_value(&registered).unwrap();
+        assert!(!ConfigSchema::has_gaps(written.as_object().unwrap()), "{written}");
+        let stored = schema(written);
+        assert_eq!(ConfigSchema::registered(&stored, &declared), None);
     }
 
     #[test]

@@ -4,9 +4,18 @@ use serde_json::{Map, Value};
 use super::field::ConfigField;
 
 /// The fields of a configuration by name, in their stored order.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub struct ConfigSchema {
     fields: Vec<(String, ConfigField)>,
+    /// Whether the stored form lacked properties that reading has filled in.
+    pub(super) gaps: bool,
+}
+
+/// Equal are the fields, however they were stored.
+impl PartialEq for ConfigSchema {
+    fn eq(&self, other: &Self) -> bool {
+        self.fields == other.fields
+    }
 }
 
 impl ConfigSchema {
@@ -73,6 +82,7 @@ impl Serialize for ConfigSchema {
 impl<'de> Deserialize<'de> for ConfigSchema {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let entries = Map::<String, Value>::deserialize(deserializer)?;
+        let gaps = Self::has_gaps(&entries);
         let read = |(name, entry): (String, Value)| {
             // The error of a field's reader may quote a value; the name is enough to find it.
             let field = ConfigField::read(&name, entry).map_err(|_| {
@@ -80,7 +90,8 @@ impl<'de> Deserialize<'de> for ConfigSchema {
             })?;
             Ok((name, field))
         };
-        Ok(Self { fields: entries.into_iter().map(read).collect::<Result<_, D::Error>>()? })
+        let fields = entries.into_iter().map(read).collect::<Result<_, D::Error>>()?;
+        Ok(Self { fields, gaps })
     }
 }
 

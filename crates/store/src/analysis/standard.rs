@@ -113,9 +113,20 @@ impl<'a> Words<'a> {
         pos
     }
 
+    /// The class of the last of the ASCII letters and digits that begin at `start`, and how many they are: most words are
+    /// nothing else, and these join whatever their order.
+    fn plain_run(&self, start: usize) -> (Class, usize) {
+        let bytes = self.text.as_bytes().get(start..).unwrap_or_default();
+        let bytes = bytes.get(..MAX_TOKEN_CHARS).unwrap_or(bytes);
+        let length = bytes.iter().position(|byte| !byte.is_ascii_alphanumeric()).unwrap_or(bytes.len());
+        let last = length.checked_sub(1).and_then(|at| bytes.get(at));
+        (last.map_or(Class::Other, |byte| ascii_class(*byte)), length)
+    }
+
     /// The end of the word that begins at `start` with a letter, digit or connector; `None` when it holds connectors only.
     fn word_end(&self, start: usize) -> (usize, bool) {
-        let (mut pos, mut last, mut solid, mut chars) = (start, Class::Other, false, 0);
+        let (mut last, mut chars) = self.plain_run(start);
+        let (mut pos, mut solid) = (start + chars, chars > 0);
         while let Some((class, len)) = self.char_at(pos) {
             if chars == MAX_TOKEN_CHARS {
                 break;
@@ -214,5 +225,7 @@ mod tests {
     fn long_words_are_cut() {
         let text = "x".repeat(600);
         assert_eq!(words(&text).iter().map(|w| w.len()).collect::<Vec<_>>(), [255, 255, 90]);
+        let mixed = format!("{}_y é{}", "x1".repeat(127), "z".repeat(300));
+        assert_eq!(words(&mixed).iter().map(|w| w.chars().count()).collect::<Vec<_>>(), [255, 1, 255, 46]);
     }
 }

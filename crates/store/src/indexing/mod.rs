@@ -107,6 +107,11 @@ impl SearchState {
         self.durable.load(Ordering::Acquire).saturating_sub(self.fed.load(Ordering::Acquire))
     }
 
+    /// Whether bringing search up to date failed last because the disk is full.
+    pub(crate) fn lacks_space(&self) -> bool {
+        self.progress.borrow().error.as_ref().is_some_and(|error| error.kind() == ErrorKind::NoSpace)
+    }
+
     pub(crate) fn view(&self) -> Option<Arc<View>> {
         read(&self.view).clone()
     }

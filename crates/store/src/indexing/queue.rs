@@ -8,7 +8,7 @@ use crate::document::FlatDoc;
 use crate::sync::lock;
 
 /// Bytes of documents one index's queue holds at most.
-const MAX_BYTES: usize = 16 << 20;
+const MAX_BYTES: usize = 8 << 20;
 
 /// What the search index must do for one sequence number.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ use crate::model::{StoreOptions, SyncMode};
 use crate::sync::{lock, read, write};
 
 /// Memory of the tables that collect writes before they go to disk.
-const LOG_MEMTABLE: u64 = 16 << 20;
+const LOG_MEMTABLE: u64 = 8 << 20;
 const IDS_MEMTABLE: u64 = 6 << 20;
 const META_MEMTABLE: u64 = 2 << 20;
 /// The journal's size at which the tables are forced to disk.

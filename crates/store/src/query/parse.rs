@@ -100,19 +100,22 @@ impl Parser {
     /// Reads one query.
     pub(super) fn query(self, value: &Value) -> Result<Node> {
         let Value::Object(object) = value else {
-            return Err(StoreError::parsing("[_na] query malformed, must start with start_object"));
+            return Err(
+                StoreError::parsing("[_na] query malformed, must start with start_object").about(value)
+            );
         };
         let mut entries = object.iter();
         let Some((name, body)) = entries.next() else {
             return Err(StoreError::illegal("query malformed, empty clause found"));
         };
         if !KNOWN.contains(&name.as_str()) {
-            return Err(unknown(name));
+            return Err(unknown(name).about(body));
         }
         let Value::Object(body) = body else {
             return Err(StoreError::parsing(format!(
                 "[{name}] query malformed, no start_object after query name"
-            )));
+            ))
+            .about(body));
         };
         let node = self.named(name, body)?;
         if entries.next().is_some() {
@@ -193,7 +196,7 @@ impl Parser {
                 "filter" => filter = Some(self.deeper()?.query(value)?),
                 "boost" => boost = number("constant_score", "boost", value)?,
                 "_name" => {}
-                other => return Err(not_supported("constant_score", other)),
+                other => return Err(not_supported("constant_score", other).about(value)),
             }
         }
         let filter =
@@ -209,7 +212,7 @@ impl Parser {
                 "tie_breaker" => tie_breaker = number("dis_max", key, value)?,
                 "boost" => boost = number("dis_max", key, value)?,
                 "_name" => {}
-                other => return Err(not_supported("dis_max", other)),
+                other => return Err(not_supported("dis_max", other).about(value)),
             }
         }
         let queries = queries.filter(|list| !list.is_empty());
@@ -228,7 +231,7 @@ impl Parser {
                 "negative_boost" => factor = Some(number("boosting", key, value)?),
                 "boost" => boost = number("boosting", key, value)?,
                 "_name" => {}
-                other => return Err(not_supported("boosting", other)),
+                other => return Err(not_supported("boosting", other).about(value)),
             }
         }
         let missing =
@@ -252,7 +255,7 @@ impl Parser {
                 "ignore_unmapped" => ignore_unmapped = value == &Value::Bool(true),
                 "boost" => boost = number("nested", key, value)?,
                 "score_mode" | "_name" | "inner_hits" => {}
-                other => return Err(not_supported("nested", other)),
+                other => return Err(not_supported("nested", other).about(value)),
             }
         }
         let path = path.ok_or_else(|| StoreError::illegal("[nested] requires 'path' field"))?;
@@ -285,7 +288,11 @@ fn unknown(name: &str) -> StoreError {
     if UNSUPPORTED.contains(&name) || name.starts_with("span_") {
         return unsupported(name);
     }
-    let near = |known: &&&str| super::fuzzy::distance(name, known, 2, true).is_some();
+    // Elasticsearch proposes names that share more than half of their letters.
+    let near = |known: &&&str| {
+        let allowed = (name.chars().count().max(known.len()).saturating_sub(1) / 2).min(2);
+        super::fuzzy::distance(name, known, u8::try_from(allowed).unwrap_or(0), true).is_some()
+    };
     let hint = KNOWN.iter().find(near).map(|known| format!(" did you mean [{known}]?")).unwrap_or_default();
     StoreError::parsing(format!("unknown query [{name}]{hint}"))
         .because(crate::Cause::new("named_object_not_found_exception", format!("unknown field [{name}]")))
@@ -408,7 +415,7 @@ fn term(body: &Object) -> Result<Node> {
                     "case_insensitive" => case_insensitive = flag("term", key, value)?,
                     "boost" => boost = number("term", key, value)?,
                     "_name" => {}
-                    other => return Err(not_supported("term", other)),
+                    other => return Err(not_supported("term", other).about(value)),
                 }
             }
         }
@@ -431,7 +438,7 @@ fn terms(body: &Object) -> Result<Node> {
             }
             (_, Value::Array(values)) => found = Some((key.clone(), values.clone())),
             (_, Value::Object(_)) => return Err(unsupported("terms lookup")),
-            (other, _) => return Err(not_supported("terms", other)),
+            (other, _) => return Err(not_supported("terms", other).about(value)),
         }
     }
     let (field, values) = found.ok_or_else(|| {
@@ -469,7 +476,7 @@ fn range(body: &Object) -> Result<Node> {
             "time_zone" => bounds.time_zone = value.as_str().map(str::to_owned),
             "boost" => boost = number("range", key, value)?,
             "relation" | "_name" => {}
-            other => return Err(not_supported("range", other)),
+            other => return Err(not_supported("range", other).about(value)),
         }
     }
     for (bound, included) in [(&mut bounds.lower, include_lower), (&mut bounds.upper, include_upper)] {
@@ -487,7 +494,7 @@ fn exists(body: &Object) -> Result<Node> {
             "field" => field = value.as_str().map(str::to_owned),
             "boost" => boost = number("exists", key, value)?,
             "_name" => {}
-            other => return Err(not_supported("exists", other)),
+            other => return Err(not_supported("exists", other).about(value)),
         }
     }
     let field = field.ok_or_else(|| StoreError::parsing("[exists] must be provided with a [field]"))?;
@@ -532,7 +539,7 @@ fn pattern(query: &str, body: &Object) -> Result<Node> {
                     "case_insensitive" => case_insensitive = flag(query, key, value)?,
                     "boost" => boost = number(query, key, value)?,
                     "rewrite" | "flags" | "flags_value" | "max_determinized_states" | "_name" => {}
-                    other => return Err(not_supported(query, other)),
+                    other => return Err(not_supported(query, other).about(value)),
                 }
             }
         }
@@ -572,7 +579,7 @@ fn fuzzy(body: &Object) -> Result<Node> {
                     "transpositions" => options.transpositions = flag("fuzzy", key, value)?,
                     "boost" => boost = number("fuzzy", key, value)?,
                     "rewrite" | "_name" => {}
-                    other => return Err(not_supported("fuzzy", other)),
+                    other => return Err(not_supported("fuzzy", other).about(value)),
                 }
             }
         }

@@ -107,7 +107,7 @@ pub(super) fn text(query: &str, body: &Object) -> Result<Node> {
                     "query" => text = Some(text_of(value)?),
                     "boost" => boost = number(query, key, value)?,
                     key if option(query, key, value, &mut options, &mut fuzzy)? => {}
-                    other => return Err(not_supported(query, other)),
+                    other => return Err(not_supported(query, other).about(value)),
                 }
             }
         }
@@ -158,7 +158,7 @@ pub(super) fn multi_match(query: &str, body: &Object) -> Result<Node> {
             "tie_breaker" => tie_breaker = Some(number(query, key, value)?),
             "boost" => boost = number(query, key, value)?,
             key if option(query, key, value, &mut options, &mut fuzzy)? => {}
-            other => return Err(not_supported(query, other)),
+            other => return Err(not_supported(query, other).about(value)),
         }
     }
     fuzzy.finish(&mut options);

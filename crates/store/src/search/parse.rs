@@ -90,7 +90,7 @@ fn member(request: &mut SearchRequest, key: &str, value: &Value) -> Result<()> {
         "query" | "post_filter" => {
             if !value.is_object() {
                 let reason = format!("Unknown key for a {} in [{key}].", json_token(value));
-                return Err(StoreError::parsing(reason));
+                return Err(StoreError::parsing(reason).about(value));
             }
             let query = Query::parse(value)?;
             if key == "query" {
@@ -142,7 +142,7 @@ fn member(request: &mut SearchRequest, key: &str, value: &Value) -> Result<()> {
         }
         key => {
             let reason = format!("Unknown key for a {} in [{key}].", json_token(value));
-            return Err(StoreError::parsing(reason));
+            return Err(StoreError::parsing(reason).about(value));
         }
     }
     Ok(())
@@ -209,7 +209,7 @@ pub(super) fn source(value: &Value) -> Result<SourceFilter> {
                     "exclude_vectors" => {}
                     other => {
                         let reason = format!("Unknown key for a {} in [{other}].", json_token(value));
-                        return Err(StoreError::parsing(reason));
+                        return Err(StoreError::parsing(reason).about(value));
                     }
                 }
             }

@@ -33,23 +33,27 @@ impl Drop for Waiting<'_> {
 
 impl Store {
     /// Makes every write acknowledged so far visible to later searches of these (concrete) indices. The work may be
-    /// left to the next search.
+    /// left to the next search, unless the disk is full: then it is not told as done before it is.
     ///
     /// # Errors
-    /// `index_not_found_exception`.
-    #[allow(clippy::unused_async)]
+    /// `index_not_found_exception`; `NoSpace` when the disk is full.
     pub async fn refresh(&self, indices: &[String]) -> Result<()> {
         let shared = self.open_shared()?;
+        let full = shared.kv.check_space().is_err();
         for name in indices {
             let state = shared.catalog.require(name)?;
             let durable = state.search.durable.load(Ordering::Acquire);
             state.search.wanted.fetch_max(durable, Ordering::AcqRel);
+            if full || state.search.lacks_space() {
+                self.reach(&state, durable).await?;
+            }
         }
         shared.pool.poke();
         Ok(())
     }
 
-    /// The state of an index to search, brought up to date when that was asked for.
+    /// The state of an index to search, brought up to date when that was asked for. On a full disk it is the last one
+    /// there was.
     async fn view(&self, state: &Arc<IndexState>) -> Result<Arc<View>> {
         let search = &state.search;
         let idle = search.note_search().is_none_or(|ago| ago > SEARCH_IDLE_MS);
@@ -63,6 +67,23 @@ impl Store {
             Some(view) => return Ok(Arc::clone(view)),
         };
         search.wanted.fetch_max(need, Ordering::AcqRel);
+        if let Some(view) = before.as_ref().filter(|_| search.lacks_space()) {
+            self.shared().pool.schedule(state, false);
+            return Ok(Arc::clone(view));
+        }
+        let error = match self.reach(state, need).await {
+            Ok(view) => return Ok(view),
+            Err(error) => error,
+        };
+        // What was asked for explicitly must not be missing silently; on a full disk, refreshing has failed already.
+        let serves = |view: &Arc<View>| wanted <= view.next || error.kind() == ErrorKind::NoSpace;
+        let gone = self.shared().closed.load(Ordering::Acquire) || state.is_deleted();
+        before.filter(|view| !gone && serves(view)).ok_or(error)
+    }
+
+    /// Waits until search sees the writes below a sequence number, or an attempt at that has failed.
+    async fn reach(&self, state: &Arc<IndexState>, need: u64) -> Result<Arc<View>> {
+        let search = &state.search;
         let mut progress = search.progress.subscribe();
         let failures = progress.borrow_and_update().failures;
         let _waiting = Waiting::new(state);
@@ -79,9 +100,7 @@ impl Store {
             }
             let now = progress.borrow_and_update().clone();
             if now.failures > failures {
-                // What was asked for explicitly must not be missing silently.
-                let stale = before.filter(|view| wanted <= view.next);
-                return stale.ok_or_else(|| now.error.unwrap_or_else(StoreError::closed));
+                return Err(now.error.unwrap_or_else(StoreError::closed));
             }
             progress.changed().await.map_err(|_| StoreError::closed())?;
         }
@@ -128,9 +147,17 @@ impl Store {
     /// # Errors
     /// As [`Store::search`].
     pub async fn count(&self, indices: &[String], query: &Query) -> Result<u64> {
+        self.count_at(indices, query, now_ms()).await
+    }
+
+    /// As [`Store::count`], at a time in milliseconds since 1970: what `now` means in the dates of the query.
+    ///
+    /// # Errors
+    /// As [`Store::search`].
+    pub async fn count_at(&self, indices: &[String], query: &Query, now: i64) -> Result<u64> {
         let views = self.views(indices).await?;
         let query = query.clone();
-        self.run(move || search::count(&views, &query, now_ms())).await
+        self.run(move || search::count(&views, &query, now)).await
     }
 
     /// Opens a point in time over these (concrete) indices: searches with its id see exactly the documents visible now.

@@ -1,0 +1,52 @@
+use tokio_postgres::error::SqlState;
+use tributary_sdk::{Error, ErrorKind};
+
+/// What the server or the connection said, with what was being done.
+pub(crate) fn told(what: &str, error: tokio_postgres::Error) -> Error {
+    let kind = kind(&error);
+    let hint = match kind {
+        ErrorKind::Auth => Some("check the user name and the password, and the server's pg_hba.conf"),
+        ErrorKind::Permission => Some(
+            "grant the role USAGE on the schema and SELECT on the tables, or membership in pg_read_all_data",
+        ),
+        ErrorKind::Unavailable | ErrorKind::Timeout => {
+            Some("check that the server runs and can be reached from here, its host, port and TLS settings")
+        }
+        _ => None,
+    };
+    let message = match error.as_db_error() {
+        Some(said) => format!("{what}: {}", said.message()),
+        None => what.to_owned(),
+    };
+    let made = Error::new(kind, message);
+    let made = match hint {
+        Some(hint) => made.hint(hint),
+        None => made,
+    };
+    // The words of the server are in the message already.
+    if error.as_db_error().is_some() { made } else { made.because(error) }
+}
+
+fn kind(error: &tokio_postgres::Error) -> ErrorKind {
+    let Some(state) = error.code() else {
+        return if error.to_string().starts_with("invalid configuration") {
+            ErrorKind::Config
+        } else {
+            ErrorKind::Unavailable
+        };
+    };
+    match *state {
+        SqlState::INSUFFICIENT_PRIVILEGE => ErrorKind::Permission,
+        SqlState::UNDEFINED_TABLE | SqlState::INVALID_CATALOG_NAME | SqlState::INVALID_SCHEMA_NAME => {
+            ErrorKind::NotFound
+        }
+        SqlState::QUERY_CANCELED | SqlState::LOCK_NOT_AVAILABLE => ErrorKind::Timeout,
+        _ => match state.code().get(..2) {
+            Some("28") => ErrorKind::Auth,
+            // Connection failures, too few resources, shutdowns, serialisation, internal trouble of a standby.
+            Some("08" | "53" | "57" | "58" | "40") => ErrorKind::Unavailable,
+            Some("55") => ErrorKind::Config,
+            _ => ErrorKind::Config,
+        },
+    }
+}

@@ -1,0 +1,10 @@
+//! The laws that every source keeps, on a real PostgreSQL.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod world;
+
+tributary_testkit::conformance!(
+    connector = tributary_connector_postgresql::Postgresql,
+    world = world::PostgresWorld,
+);

@@ -1,0 +1,5 @@
+//! The laws that every source keeps.
+
+mod world;
+
+tributary_testkit::conformance!(connector = tributary_connector_redis::Redis, world = world::RedisWorld);

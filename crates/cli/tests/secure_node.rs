@@ -1,0 +1,134 @@
+//! A node with users and HTTPS, and everything that talks to it.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+mod support;
+
+use std::fs;
+
+use support::{LONG, World, parse, stop, tributary};
+use tributary_harness::{Binary, Process};
+
+const PASSWORD: &str = "open-sesame-1";
+
+fn add_user(world: &World) {
+    let data = world.data().display().to_string();
+    let ended =
+        tributary().run_with_input(["node", "user", "add", "ann", "--data", &data], &format!("{PASSWORD}\n"));
+    let told = ended.success();
+    assert!(told.contains("user 'ann' added") && !told.contains(PASSWORD), "{told}");
+}
+
+/// The flags that serve HTTPS with a certificate for this machine, and the certificate's file.
+fn tls(world: &World) -> (Vec<String>, String) {
+    let (certificate, key) = (world.path().join("node.crt"), world.path().join("node.key"));
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let certificate = certificate.display().to_string();
+    let flags =
+        ["--tls-cert", &certificate, "--tls-key", &key.display().to_string()].map(str::to_owned).to_vec();
+    (flags, certificate)
+}
+
+fn start(world: &World, command: &str, more: &[String]) -> Process {
+    let data = world.data().display().to_string();
+    let args = [command, "--listen", "127.0.0.1:0", "--data", &data].map(str::to_owned);
+    tributary().env("TRIBUTARY__POLL_INTERVAL", "1").start(args.iter().chain(more))
+}
+
+fn ann() -> Binary {
+    tributary().env("TRIBUTARY_PASSWORD", PASSWORD).env("TRIBUTARY_USERNAME", "ann")
+}
+
+#[test]
+fn commands_reach_a_node_with_users_and_https_and_nobody_else_does() {
+    let world = World::new();
+    add_user(&world);
+    let (flags, certificate) = tls(&world);
+    let mut node = start(&world, "serve", &flags);
+    let url = node.url();
+    assert!(url.starts_with("https://"), "{url}");
+    let reach = ["--host", &url, "--ca-certs", &certificate];
+    let list = ["connector", "list"];
+    ann().run(list.iter().chain(&reach)).success();
+    let line = tributary().run(list.iter().chain(&reach)).failure(1).join("\n");
+    assert!(line.contains("missing authentication credentials"), "{line}");
+    let wrong = ann().env("TRIBUTARY_PASSWORD", "not-the-password");
+    let line = wrong.run(list.iter().chain(&reach)).failure(1).join("\n");
+    assert!(
+        line.contains("unable to authenticate user [ann]") && !line.contains("not-the-password"),
+        "{line}"
+    );
+    let line = ann().run(list.iter().chain(&reach[..2])).failure(1).join("\n");
+    assert!(line.contains("certificate"), "{line}");
+
+    let made = ann().run(["node", "key", "create", "first"].iter().chain(&reach)).success();
+    let key = made.trim();
+    tributary().env("TRIBUTARY_API_KEY", key).run(list.iter().chain(&reach)).success();
+
+    let home = world.path().join("config").display().to_string();
+    let remembering = ann().env("XDG_CONFIG_HOME", &home);
+    remembering.run(["login"].iter().chain(&reach)).success();
+    Binary::new(env!("CARGO_BIN_EXE_tributary")).env("XDG_CONFIG_HOME", &home).run(list).success();
+
+    let log = node.lines().join("\n");
+    assert!(!log.contains(PASSWORD) && !log.contains(key), "{log}");
+    stop(node);
+}
+
+#[test]
+fn the_daemon_in_the_same_process_needs_no_credentials() {
+    let world = World::new();
+    world.write("one.md", "The quick brown fox");
+    add_user(&world);
+    let (flags, certificate) = tls(&world);
+    let embedded: Vec<String> = flags.into_iter().chain(["--embedded".to_owned()]).collect();
+    let mut running = start(&world, "run", &embedded);
+    let url = running.url();
+    let reach = ["--host", &url, "--ca-certs", &certificate];
+    let files = format!("directory={}", world.files().display());
+    let create = [
+        "connector",
+        "create",
+        "--service-type",
+        "dir",
+        "--index",
+        "files",
+        "--id",
+        "files",
+        "--set",
+        &files,
+    ];
+    ann().run(create.iter().chain(&reach)).success();
+    ann().run(["job", "start", "files", "--wait"].iter().chain(&reach)).success();
+    let found = ann().run(["search", "files", "fox", "--output", "json"].iter().chain(&reach)).success();
+    assert_eq!(parse(&found)["total"], 1, "{found}");
+    stop(running);
+}
+
+#[test]
+fn quickstart_runs_on_a_node_with_users() {
+    let world = World::new();
+    world.write("one.md", "The quick brown fox");
+    add_user(&world);
+    let mut running = world.quickstart();
+    running.wait_for("synced: 1 indexed", LONG);
+    let curl = running.wait_for("  curl", LONG);
+    assert!(curl.contains("-u 'ann'"), "{curl}");
+    stop(running);
+}
+
+#[test]
+fn a_user_is_known_to_a_running_node_after_a_hangup() {
+    let world = World::new();
+    let mut node = world.serve();
+    let url = node.url();
+    tributary().run(["connector", "list", "--host", &url]).success();
+    add_user(&world);
+    node.hang_up();
+    node.wait_for("read its certificate and users again", LONG);
+    tributary().run(["connector", "list", "--host", &url]).failure(1);
+    ann().run(["connector", "list", "--host", &url]).success();
+    stop(node);
+}

@@ -1,0 +1,179 @@
+//! Sends the requests of a script to both and compares.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use reqwest_of_elasticsearch::{Client, Method};
+use serde_json::{Value, json};
+use tributary_harness::Major;
+
+use crate::compare::{Comparison, Gap, matches};
+use crate::script::{self, Difference, Form, Step};
+
+/// Headers that are part of an answer's meaning.
+const HEADERS: [&str; 4] = ["content-type", "location", "allow", "x-elastic-product"];
+
+/// A request that takes longer is told.
+const SLOW: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    pub(crate) requests: usize,
+    /// How many of them are answered otherwise than they should be.
+    pub(crate) differing: usize,
+    /// What differs where it should not, or does not where it is said to.
+    pub(crate) found: Vec<String>,
+    /// Differences that are told, and those of them that were seen.
+    pub(crate) told: BTreeSet<String>,
+    pub(crate) seen: BTreeSet<String>,
+}
+
+/// One of the two servers.
+struct Side {
+    http: Client,
+    address: String,
+    /// What earlier answers of this server gave.
+    variables: BTreeMap<String, String>,
+}
+
+/// Runs one script, from a state without indices.
+pub(crate) async fn script(major: Major, path: &Path, real: &str, node: &str, report: &mut Report) {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let steps = script::read(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let (mut real, mut node) = (Side::new(real), Side::new(node));
+    real.empty().await;
+    node.empty().await;
+    for step in steps.iter().filter(|step| step.only.is_none_or(|only| is(major, only))) {
+        report.requests += 1;
+        let (left, right) = (real.take(step).await, node.take(step).await);
+        let problems = judge(major, step, &left, &right, report);
+        if !problems.is_empty() {
+            let head = format!("{name}:{} ({major}) {} {}", step.line, step.method, shorten(&step.target));
+            report.differing += 1;
+            report.found.push(format!("{head}\n    {}", shorten(&step.body)));
+            report.found.extend(problems);
+        }
+    }
+}
+
+fn is(major: Major, only: char) -> bool {
+    major.to_string().starts_with(only)
+}
+
+/// What is wrong with a pair of answers.
+fn judge(major: Major, step: &Step, real: &Value, node: &Value, report: &mut Report) -> Vec<String> {
+    let mut ignored = step.ignored.clone();
+    let differences: Vec<&Difference> =
+        step.differences.iter().filter(|known| known.only.is_none_or(|only| is(major, only))).collect();
+    let mut problems = Vec::new();
+    for Difference { id, form, .. } in differences {
+        report.told.insert(id.clone());
+        let refusal = node["body"]["error"]["type"].as_str().unwrap_or("-");
+        let holds = match form {
+            Form::Parts(parts) => {
+                let gaps = gaps(step, &[], real, node);
+                if parts.iter().any(|part| gaps.iter().any(|(path, ..)| matches(part, path))) {
+                    report.seen.insert(id.clone());
+                }
+                ignored.extend(parts.iter().cloned());
+                continue;
+            }
+            Form::Refused(status, kind) => {
+                node["status"] == *status && kind == refusal && real["status"] != *status
+            }
+            Form::Served(status) => node["status"] == *status && real["status"] != *status,
+        };
+        if holds {
+            report.seen.insert(id.clone());
+            return Vec::new();
+        }
+        problems.push(format!("  {id} tells another answer of the node ({form:?})"));
+    }
+    let gaps = gaps(step, &ignored, real, node);
+    problems.extend(
+        gaps.into_iter().map(|(path, real, node)| format!("  {path}\n    es   {real}\n    node {node}")),
+    );
+    problems
+}
+
+fn gaps(step: &Step, ignored: &[String], real: &Value, node: &Value) -> Vec<Gap> {
+    let mut comparison = Comparison { ignored, unordered: &step.unordered, gaps: Vec::new() };
+    comparison.values("", real, node);
+    comparison.gaps
+}
+
+impl Side {
+    fn new(address: &str) -> Self {
+        let http = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build().unwrap();
+        Self { http, address: address.to_owned(), variables: BTreeMap::new() }
+    }
+
+    /// Deletes all indices.
+    async fn empty(&self) {
+        let answer = self.send("GET", "/_cat/indices?format=json&h=index", "", &[]).await;
+        for index in answer["body"].as_array().expect("a list of indices") {
+            let name = index["index"].as_str().expect("an index");
+            let deleted = self.send("DELETE", &format!("/{name}"), "", &[]).await;
+            assert_eq!(deleted["status"], 200, "{} cannot be emptied: {deleted}", self.address);
+        }
+    }
+
+    /// Sends a step with this server's own variables.
+    async fn take(&mut self, step: &Step) -> Value {
+        let fill = |text: &str| {
+            self.variables.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+        };
+        let (target, body) = (fill(&step.target), fill(&step.body));
+        let answer = self.send(&step.method, &target, &body, &step.headers).await;
+        for (name, path) in &step.kept {
+            let value = path.split('.').fold(&answer["body"], |value, part| match value {
+                Value::Array(list) => {
+                    part.parse().ok().and_then(|at: usize| list.get(at)).unwrap_or(&Value::Null)
+                }
+                other => &other[part],
+            });
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            self.variables.insert(name.clone(), text);
+        }
+        answer
+    }
+
+    /// Status, headers and body.
+    async fn send(&self, method: &str, target: &str, body: &str, headers: &[(String, String)]) -> Value {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.http.request(method, format!("{}{target}", self.address));
+        let typed = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        if !body.is_empty() {
+            if !typed {
+                request = request.header("content-type", "application/json");
+            }
+            request = request.body(body.to_owned());
+        }
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let started = Instant::now();
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => return json!({"no answer": format!("{error:?}")}),
+        };
+        if started.elapsed() > SLOW {
+            eprintln!("{:?} for {} {}", started.elapsed(), self.address, shorten(target));
+        }
+        let status = response.status().as_u16();
+        let named = |name: &&str| {
+            let value = response.headers().get(*name)?.to_str().ok()?;
+            Some(((*name).to_owned(), json!(value)))
+        };
+        let headers: serde_json::Map<String, Value> = HEADERS.iter().filter_map(named).collect();
+        let text = response.text().await.unwrap_or_else(|error| format!("cut off: {error:?}"));
+        let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+        json!({"status": status, "headers": headers, "body": body})
+    }
+}
+
+fn shorten(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(300).collect()
+}

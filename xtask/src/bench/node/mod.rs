@@ -1,0 +1,255 @@
+//! The node and Elasticsearch side by side: the same requests from the same client, in turns.
+
+mod documents;
+mod http;
+pub(super) mod servers;
+mod table;
+mod work;
+
+use std::io::Result;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use self::servers::Server;
+use self::table::{Better, Goal, Row};
+use self::work::Times;
+use super::{Scratch, build};
+
+/// The index that is measured, and the one that both are warmed up with.
+const INDEX: &str = "bench";
+const WARM: &str = "bench-warm";
+/// Clients that update at once.
+const UPDATERS: usize = 50;
+const UPDATE_TIME: Duration = Duration::from_secs(5);
+/// After this time without requests a server counts as idle.
+const IDLE: Duration = Duration::from_secs(30);
+/// 30 MB in MiB.
+const IDLE_GOAL: f64 = 30e6 / (1 << 20) as f64;
+
+/// How the benchmark is run.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Measure Elasticsearch too: 8 or 9 starts that version (tests/elasticsearch), a URL names one that runs.
+    #[arg(long, value_name = "8|9|URL")]
+    elasticsearch: Option<String>,
+    /// Documents of a load.
+    #[arg(long, default_value_t = 200_000)]
+    documents: u64,
+    /// Bytes of each, about.
+    #[arg(long, default_value_t = 1024)]
+    size: usize,
+    /// Documents of a bulk request.
+    #[arg(long, default_value_t = 1000)]
+    bulk: u64,
+    /// Connections that load at once.
+    #[arg(long, default_value_t = 4)]
+    clients: usize,
+    /// How often everything is done, in turns.
+    #[arg(long, default_value_t = 3)]
+    rounds: u64,
+    /// Measure this program instead of one that is built now.
+    #[arg(long)]
+    binary: Option<PathBuf>,
+    /// How the result is printed.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+enum Output {
+    Text,
+    Json,
+}
+
+/// What is measured of one server.
+#[derive(Default)]
+struct Measured {
+    ready: Vec<f64>,
+    idle: Option<f64>,
+    acknowledged: Vec<f64>,
+    searchable: Vec<f64>,
+    processor: Vec<f64>,
+    bulks: Times,
+    gets: Times,
+    searches: Vec<Times>,
+    updates: Times,
+    connector_updates: Times,
+    disk: Option<f64>,
+    idle_after: Option<f64>,
+}
+
+pub(super) fn run(root: &Path, options: &Options) -> Result<String> {
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => build(root)?,
+    };
+    let scratch = Scratch::new(root)?;
+    let bulks = documents::bulks(options.documents, options.size, options.bulk);
+    let mut servers = vec![(servers::node(&binary, &scratch.0.join("node"))?, Measured::default())];
+    if let Some(which) = &options.elasticsearch {
+        servers.push((
+            servers::elasticsearch(root, which, &scratch.0.join("elasticsearch"))?,
+            Measured::default(),
+        ));
+    }
+    ready(&binary, &scratch.0, &mut servers)?;
+    std::thread::sleep(IDLE);
+    for (server, measured) in &mut servers {
+        measured.idle = server.resident_mib();
+        warm(server, &bulks, options)?;
+    }
+    for round in 0..options.rounds.max(1) {
+        for (server, measured) in &mut servers {
+            loads(server, measured, &bulks, options)?;
+        }
+        for (server, measured) in &mut servers {
+            reads(server, measured, round, options)?;
+        }
+        for (server, measured) in &mut servers {
+            measured.updates.add(work::updates(server, INDEX, UPDATERS, UPDATE_TIME)?);
+        }
+    }
+    // Elasticsearch's build for tests has no Connector endpoints.
+    if let Some((server, measured)) = servers.first_mut() {
+        measured.connector_updates = work::connector_updates(server, UPDATERS, UPDATE_TIME)?;
+    }
+    for (server, measured) in &mut servers {
+        server.settle();
+        measured.disk = server.disk_mib();
+    }
+    std::thread::sleep(IDLE);
+    for (server, measured) in &mut servers {
+        measured.idle_after = server.resident_mib();
+    }
+    Ok(render(&servers, options))
+}
+
+/// From the start of the process to the first answer, on an empty folder.
+fn ready(binary: &Path, scratch: &Path, servers: &mut [(Server, Measured)]) -> Result<()> {
+    for (server, measured) in servers.iter_mut() {
+        measured.ready.extend(server.ready.map(|time| time.as_secs_f64() * 1000.0));
+    }
+    let Some((_, node)) = servers.first_mut() else { return Ok(()) };
+    for run in 0..10 {
+        let started = servers::node(binary, &scratch.join(format!("empty-{run}")))?;
+        node.ready.extend(started.ready.map(|time| time.as_secs_f64() * 1000.0));
+    }
+    Ok(())
+}
+
+/// What a server does slower the first times, it does here.
+fn warm(server: &Server, bulks: &[Vec<u8>], options: &Options) -> Result<()> {
+    work::create(server, WARM)?;
+    let some = bulks.get(..(bulks.len() / 2).max(1).min(bulks.len())).unwrap_or_default();
+    work::load(server, WARM, some, options.clients)?;
+    work::gets(server, WARM, (options.documents / 2).min(options.bulk), 2_000, 3)?;
+    for kind in 0..documents::SEARCHES.len() {
+        work::searches(server, WARM, kind, 1_000_000, 300)?;
+    }
+    work::updates(server, WARM, UPDATERS, UPDATE_TIME)?;
+    work::delete(server, WARM)
+}
+
+fn loads(server: &Server, measured: &mut Measured, bulks: &[Vec<u8>], options: &Options) -> Result<()> {
+    if !measured.acknowledged.is_empty() {
+        work::delete(server, INDEX)?;
+    }
+    work::create(server, INDEX)?;
+    server.settle();
+    let load = work::load(server, INDEX, bulks, options.clients)?;
+    measured.acknowledged.push(options.documents as f64 / load.acknowledged.as_secs_f64());
+    measured.searchable.push(options.documents as f64 / load.searchable.as_secs_f64());
+    let processor = load.processor.map(|time| time.as_secs_f64() * 1e6 / options.documents as f64);
+    measured.processor.extend(processor);
+    measured.bulks.add(load.requests);
+    server.settle();
+    Ok(())
+}
+
+fn reads(server: &Server, measured: &mut Measured, round: u64, options: &Options) -> Result<()> {
+    measured.gets.add(work::gets(server, INDEX, options.documents, 5_000, round + 11)?);
+    for kind in 0..documents::SEARCHES.len() {
+        let times = work::searches(server, INDEX, kind, round * 200, 200)?;
+        match measured.searches.get_mut(kind) {
+            Some(known) => known.add(times),
+            None => measured.searches.push(times),
+        }
+    }
+    Ok(())
+}
+
+fn median(values: &[f64]) -> Option<f64> {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied()
+}
+
+type Look<'a> = Box<dyn Fn(&Measured) -> Option<f64> + 'a>;
+
+fn rows(servers: &[(Server, Measured)]) -> Vec<Row> {
+    let row = |what: &str, unit, better, goal: Option<Goal>, look: Look<'_>| {
+        let of = |at: usize| servers.get(at).and_then(|(_, measured)| look(measured));
+        Row { node: of(0), elasticsearch: of(1), goal, ..Row::new(what, unit, better) }
+    };
+    let (less, more) = (Better::Less, Better::More);
+    let mut rows = vec![
+        row("ready on an empty folder", "ms", less, Some(Goal::Value(100.0)), Box::new(|m| median(&m.ready))),
+        row("idle, empty", "MiB", less, Some(Goal::Value(IDLE_GOAL)), Box::new(|m| m.idle)),
+        row(
+            "bulk, acknowledged",
+            "docs/s",
+            more,
+            Some(Goal::Times(2.0)),
+            Box::new(|m| median(&m.acknowledged)),
+        ),
+        row("bulk, searchable", "docs/s", more, None, Box::new(|m| median(&m.searchable))),
+        row("bulk, processor time", "µs/doc", less, None, Box::new(|m| median(&m.processor))),
+    ];
+    let mut times = |what: &str, goal: Option<Goal>, look: &dyn Fn(&Measured) -> Option<&Times>| {
+        for (share, name) in [(0.5, "p50"), (0.99, "p99")] {
+            let goal = goal.as_ref().filter(|_| share > 0.9).map(|goal| match goal {
+                Goal::Value(value) => Goal::Value(*value),
+                Goal::Times(times) => Goal::Times(*times),
+            });
+            let look = |m: &Measured| look(m).and_then(|times| times.percentile(share));
+            rows.push(row(&format!("{what}, {name}"), "ms", less, goal, Box::new(look)));
+        }
+    };
+    times("bulk request", None, &|m| Some(&m.bulks));
+    times("get by id", None, &|m| Some(&m.gets));
+    for (kind, name) in documents::SEARCHES.iter().enumerate() {
+        times(name, None, &|m| m.searches.get(kind));
+    }
+    times("update, 50 clients", None, &|m| Some(&m.updates));
+    times("connector update, 50 clients", Some(Goal::Value(5.0)), &|m| Some(&m.connector_updates));
+    rows.push(row("on disk after the load", "MiB", less, None, Box::new(|m| m.disk)));
+    rows.push(row("idle after all this", "MiB", less, None, Box::new(|m| m.idle_after)));
+    rows
+}
+
+fn render(servers: &[(Server, Measured)], options: &Options) -> String {
+    let rows = rows(servers);
+    let other = servers.get(1).map_or("-", |(server, _)| &server.name);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    match options.output {
+        Output::Text => format!(
+            "{} documents of {} bytes, {} in a request, {} connections, {} rounds in turns, {cores} cores\n{}",
+            options.documents,
+            options.size,
+            options.bulk,
+            options.clients,
+            options.rounds,
+            table::text(&rows, other)
+        ),
+        Output::Json => {
+            let about: Value = json!({
+                "documents": options.documents, "size": options.size, "bulk": options.bulk, "clients": options.clients,
+                "rounds": options.rounds, "cores": cores,
+            });
+            table::json(&rows, other, &about).to_string()
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What the servers are asked to do, and how long each request took.
+
+use std::io::{Error, Result};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::documents::{self, Numbers};
+use super::http::Client;
+use super::servers::Server;
+
+/// How long requests of one kind took.
+#[derive(Default)]
+pub(super) struct Times(Vec<Duration>);
+
+impl Times {
+    pub(super) fn add(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// The time in milliseconds that this share of the requests did not exceed.
+    pub(super) fn percentile(&self, share: f64) -> Option<f64> {
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        let at = ((sorted.len() as f64 * share).ceil() as usize).saturating_sub(1);
+        sorted.get(at).map(|time| time.as_secs_f64() * 1000.0)
+    }
+}
+
+/// Runs the same work on several connections at once.
+fn on_all<T: Send>(
+    server: &Server,
+    clients: usize,
+    work: impl Fn(usize, &mut Client) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    std::thread::scope(|scope| {
+        let work = &work;
+        let threads: Vec<_> =
+            (0..clients).map(|at| scope.spawn(move || work(at, &mut server.client()?))).collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err(Error::other("a client failed"))))
+            .collect()
+    })
+}
+
+/// An empty index with the mappings of the documents.
+pub(super) fn create(server: &Server, index: &str) -> Result<()> {
+    server.client()?.succeed("PUT", &format!("/{index}"), documents::MAPPINGS).map(drop)
+}
+
+pub(super) fn delete(server: &Server, index: &str) -> Result<()> {
+    server.client()?.succeed("DELETE", &format!("/{index}"), "").map(drop)
+}
+
+/// What a load took.
+pub(super) struct Load {
+    /// Until all documents were acknowledged.
+    pub(super) acknowledged: Duration,
+    /// Until all could be found.
+    pub(super) searchable: Duration,
+    /// Processor time until then, of the server alone: what else the machine does makes little difference to it.
+    pub(super) processor: Option<Duration>,
+    /// Each request.
+    pub(super) requests: Times,
+}
+
+/// Sends all bulk requests over so many connections.
+pub(super) fn load(server: &Server, index: &str, bulks: &[Vec<u8>], clients: usize) -> Result<Load> {
+    let before = server.processor_time();
+    let (next, path, start) = (AtomicUsize::new(0), format!("/{index}/_bulk"), Instant::now());
+    let all = on_all(server, clients, |_, client| {
+        let mut times = Times::default();
+        while let Some(bulk) = bulks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let start = Instant::now();
+            let answer = client.send("POST", &path, bulk)?;
+            times.0.push(start.elapsed());
+            let head =
+                String::from_utf8_lossy(answer.body.get(..200.min(answer.body.len())).unwrap_or_default());
+            if answer.status != 200 || !head.contains("\"errors\":false") {
+                return Err(Error::other(format!("a bulk was answered {}: {head}", answer.status)));
+            }
+        }
+        Ok(times)
+    })?;
+    let acknowledged = start.elapsed();
+    server.client()?.succeed("POST", &format!("/{index}/_refresh"), "")?;
+    let searchable = start.elapsed();
+    let processor = server.processor_time().zip(before).map(|(after, before)| after.saturating_sub(before));
+    let mut requests = Times::default();
+    all.into_iter().for_each(|times| requests.add(times));
+    Ok(Load { acknowledged, searchable, processor, requests })
+}
+
+/// Reads documents by their ids, one connection.
+pub(super) fn gets(server: &Server, index: &str, documents: u64, count: u64, seed: u64) -> Result<Times> {
+    let (mut client, mut numbers, mut times) = (server.client()?, Numbers::new(seed), Times::default());
+    for _ in 0..count {
+        let path = format!("/{index}/_doc/{}", documents::id(numbers.below(documents)).replace('/', "%2F"));
+        let start = Instant::now();
+        client.succeed("GET", &path, "")?;
+        times.0.push(start.elapsed());
+    }
+    Ok(times)
+}
+
+/// Searches of one kind, one connection.
+pub(super) fn searches(server: &Server, index: &str, kind: usize, from: u64, count: u64) -> Result<Times> {
+    let (mut client, mut times) = (server.client()?, Times::default());
+    let path = format!("/{index}/_search");
+    for n in from..from + count {
+        let body = documents::search(kind, n);
+        let start = Instant::now();
+        client.succeed("POST", &path, &body)?;
+        times.0.push(start.elapsed());
+    }
+    Ok(times)
+}
+
+/// Each client does one request after the other for a while; the time of each.
+fn steadily(
+    server: &Server,
+    clients: usize,
+    during: Duration,
+    request: impl Fn(usize, usize) -> (&'static str, String, String) + Sync,
+) -> Result<Times> {
+    let all = on_all(server, clients, |at, client| {
+        let (mut times, begin) = (Times::default(), Instant::now());
+        for n in 0.. {
+            if begin.elapsed() >= during {
+                break;
+            }
+            let (method, path, body) = request(at, n);
+            let start = Instant::now();
+            client.succeed(method, &path, &body)?;
+            times.0.push(start.elapsed());
+        }
+        Ok(times)
+    })?;
+    let mut times = Times::default();
+    all.into_iter().for_each(|more| times.add(more));
+    Ok(times)
+}
+
+/// Partial updates, each client of a document of its own.
+pub(super) fn updates(server: &Server, index: &str, clients: usize, during: Duration) -> Result<Times> {
+    steadily(server, clients, during, |at, n| {
+        (
+            "POST",
+            format!("/{index}/_update/client-{at}"),
+            format!("{{\"doc\":{{\"size\":{n}}},\"doc_as_upsert\":true}}"),
+        )
+    })
+}
+
+/// The writes of a daemon to connectors of its own: checks in, and tells of a sync's end.
+pub(super) fn connector_updates(server: &Server, clients: usize, during: Duration) -> Result<Times> {
+    on_all(server, clients, |at, client| {
+        client.succeed("PUT", &format!("/_connector/bench-{at}"), "{\"service_type\": \"bench\"}").map(drop)
+    })?;
+    steadily(server, clients, during, |at, n| match n % 2 {
+        0 => ("PUT", format!("/_connector/bench-{at}/_check_in"), String::new()),
+        _ => (
+            "PUT",
+            format!("/_connector/bench-{at}/_last_sync"),
+            format!("{{\"last_indexed_document_count\": {n}}}"),
+        ),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percentile_is_a_time_that_was_measured() {
+        let times = Times((1..=100).rev().map(Duration::from_millis).collect());
+        assert_eq!(times.percentile(0.5), Some(50.0));
+        assert_eq!(times.percentile(0.99), Some(99.0));
+        assert_eq!(times.percentile(1.0), Some(100.0));
+        assert_eq!(Times::default().percentile(0.5), None);
+    }
+}
