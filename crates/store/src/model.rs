@@ -28,7 +28,7 @@ pub struct StoreOptions {
     pub cache_bytes: usize,
     /// Durability of acknowledged writes. Default [`SyncMode::Fsync`].
     pub sync: SyncMode,
-    /// Memory of one search index writer while it is in use. Default 20 MiB, at least 15 MiB.
+    /// Memory of one search index writer while it is in use. Default and least 15 MiB.
     pub index_buffer_bytes: usize,
     /// Bytes of documents accepted but not yet durable; further writers wait. Default 16 MiB.
     pub in_flight_bytes: usize,
@@ -49,7 +49,7 @@ impl StoreOptions {
             path: path.into(),
             cache_bytes: 16 << 20,
             sync: SyncMode::Fsync,
-            index_buffer_bytes: 20 << 20,
+            index_buffer_bytes: 15 << 20,
             in_flight_bytes: 16 << 20,
             max_search_lag: 200_000,
             min_free_bytes: 64 << 20,

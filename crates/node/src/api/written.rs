@@ -195,7 +195,9 @@ pub(super) fn pipe(
     };
     match pipelines.run(names, IngestDoc::new(index, id, object))? {
         Ingested::Keep(doc) => {
-            let source = Bytes::from(Value::Object(doc.source).to_string());
+            // Exactly as long as it is: thousands of these wait to be durable and searchable.
+            let text = Value::Object(doc.source).to_string().into_boxed_str();
+            let source = Bytes::from(text.into_boxed_bytes());
             Ok(Piped::Write { index: doc.index, id: doc.id, source })
         }
         Ingested::Drop => Ok(Piped::Dropped),
