@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rand::distr::{Alphanumeric, SampleString};
 use tokio::signal::unix::{SignalKind, signal};
@@ -16,6 +17,10 @@ use crate::error::{CliError, Result};
 /// The user that this process is to its own node. No user that people make begins with `_`.
 const OWN_USER: &str = "_tributary";
 const OWN_PASSWORD_LENGTH: usize = 40;
+/// Pause between two looks at the free space.
+const SPACE_LOOK: Duration = Duration::from_secs(1);
+/// After so many looks in a row the disk counts as full for good: what fills it for a moment may be a merge.
+const SPACE_LOOKS: u32 = 5;
 
 /// A node that serves. End it with [`Embedded::stop`].
 pub(crate) struct Embedded {
@@ -90,6 +95,19 @@ impl Embedded {
     /// The file of the certificate, where it speaks HTTPS.
     pub(crate) fn certificate(&self) -> Option<&PathBuf> {
         self.settings.tls.as_ref().map(|tls| &tls.certificate)
+    }
+
+    /// Waits until the disk has been full for a while, so that no write is taken any more; why.
+    pub(crate) async fn out_of_space(&self) -> CliError {
+        let mut refused = 0;
+        loop {
+            tokio::time::sleep(SPACE_LOOK).await;
+            match self.store.check_space() {
+                Ok(()) => refused = 0,
+                Err(error) if refused == SPACE_LOOKS => return error.into(),
+                Err(_) => refused += 1,
+            }
+        }
     }
 
     /// Reads certificate and users again with each SIGHUP, for as long as the scope lives, and tells so.

@@ -246,3 +246,28 @@ fn a_full_disk_is_named() {
     assert_eq!(errors.len(), 1, "{}", ended.stderr);
     assert!(errors[0].contains("disk") && errors[0].contains("free space"), "{}", errors[0]);
 }
+
+#[test]
+fn a_disk_that_fills_up_during_a_sync_ends_it() {
+    let world = World::new();
+    let disk = Disk::mount(&world.path().join("disk"), 16);
+    let mut seed = 1_u64;
+    // Text that no compression makes fit.
+    for n in 0..24 {
+        let text: String = (0..1 << 20).map(|_| letter(&mut seed)).collect();
+        world.write(&format!("{n}.txt"), &text);
+    }
+    let data = world.path().join("disk/data").display().to_string();
+    let files = world.files().display().to_string();
+    let ended = disk.run(&["quickstart", &files, "--listen", "127.0.0.1:0", "--data", &data, "--once"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let errors: Vec<&str> = ended.stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(errors.len(), 1, "{}", ended.stderr);
+    assert!(errors[0].contains(&data) && errors[0].contains("free space"), "{}", errors[0]);
+}
+
+fn letter(seed: &mut u64) -> char {
+    *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    let letters = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789- ";
+    char::from(letters[(*seed >> 58) as usize])
+}

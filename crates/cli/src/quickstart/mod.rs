@@ -72,6 +72,11 @@ async fn serve(start: &Start<'_>, node: &Embedded, shutdown: &Shutdown) -> Resul
     let ended = tokio::select! {
         ended = show(start.args, &client, &ready, node, &status) => ended,
         ended = ended(&mut running) => return ended,
+        full = node.out_of_space() => {
+            // What was read cannot be kept: nothing is worth waiting for.
+            shutdown.stop_now();
+            Err(full)
+        }
         () = shutdown.stopping() => Ok(()),
     };
     // The daemon stops and stores what it has read before the node goes.

@@ -66,6 +66,15 @@ impl Store {
         if shared.closed.load(Ordering::Acquire) { Err(StoreError::closed()) } else { Ok(shared) }
     }
 
+    /// Whether the disk has room for writes. A look at the file system: cheap enough for once a second.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NoSpace`] while less is free than is kept in reserve ([`StoreOptions::min_free_bytes`], at most a
+    /// tenth of the disk), and so every write is refused.
+    pub fn check_space(&self) -> Result<()> {
+        self.shared().kv.check_space()
+    }
+
     /// The cluster's UUID, made when the folder was created.
     #[must_use]
     pub fn cluster_uuid(&self) -> &str {
