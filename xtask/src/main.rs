@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask generate [--check]`, `layers`, `new-connector NAME`, `fuzz`, `bench`.
+//! Development tasks: `cargo xtask generate [--check]`, `layers`, `new-connector NAME`, `fuzz`, `bench`, `package`.
 
 mod bench;
 mod connectors;
@@ -6,6 +6,7 @@ mod fuzz;
 mod generate;
 mod layers;
 mod new_connector;
+mod package;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -40,6 +41,7 @@ enum Task {
     /// Measure the program: prints seconds, documents per second and peak memory.
     #[command(subcommand)]
     Bench(bench::Bench),
+    Package(package::Package),
 }
 
 /// What a task says in the end: lines for people, the second when it failed.
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         Task::NewConnector { name } => new_connector::run(&root, &name),
         Task::Fuzz(options) => fuzz::run(&root, &options),
         Task::Bench(bench) => bench::run(&root, &bench),
+        Task::Package(options) => package::run(&root, &options),
     };
     report(&outcome)
 }

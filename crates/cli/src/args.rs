@@ -50,6 +50,23 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Source(SourceCommand),
     Check(CheckArgs),
+    Completions(CompletionsArgs),
+    /// Write the manual pages of every command into a folder.
+    #[command(hide = true)]
+    Man {
+        /// The folder, which must exist.
+        folder: PathBuf,
+    },
+}
+
+/// Print a shell's completions of this program's commands and options.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  tributary completions bash > ~/.local/share/bash-completion/completions/tributary"
+)]
+pub(crate) struct CompletionsArgs {
+    /// The shell.
+    pub(crate) shell: clap_complete::Shell,
 }
 
 /// Sync a folder into the embedded node and make it searchable, in one command.

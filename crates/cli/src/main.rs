@@ -10,6 +10,7 @@ mod index;
 mod job;
 mod logging;
 mod login;
+mod manual;
 mod monitoring;
 mod node;
 mod output;
@@ -101,5 +102,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Search(args) => Box::pin(search::run(args)).await,
         Command::Source(command) => source::run(&command),
         Command::Check(args) => Box::pin(check::run(args)).await,
+        Command::Completions(args) => manual::completions(args.shell),
+        Command::Man { folder } => manual::pages(&folder),
     }
 }
