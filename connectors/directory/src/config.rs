@@ -40,6 +40,13 @@ pub struct DirectoryConfig {
         default = "absolute"
     )]
     pub id_mode: IdMode,
+    /// Who extracts the text of files that are no text. The engine reads it.
+    #[config(
+        label = "Use text extraction service",
+        tooltip = "Extract text with the configured extraction service instead of the index's ingest pipeline.",
+        default = false
+    )]
+    pub use_text_extraction_service: bool,
 }
 
 /// What a document's id is made of.

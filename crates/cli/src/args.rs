@@ -180,7 +180,7 @@ pub(crate) struct OutputArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConnectorCommand {
-    /// Create a connector.
+    /// Create a connector. What is needed and was not given is asked for on a terminal.
     #[command(
         after_help = "Example:\n  tributary connector create --service-type dir --index notes \\\n    \
         --set directory=/srv/notes --full '0 0 * * * ?'"
@@ -226,6 +226,9 @@ pub(crate) enum ConnectorCommand {
         #[command(flatten)]
         target: TargetArgs,
     },
+    /// Which documents of the source are synced: show, change, check and activate the rules.
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// Delete a connector. Its content index stays.
     #[command(after_help = "Example:\n  tributary connector delete notes --sync-jobs")]
     Delete {
@@ -240,6 +243,61 @@ pub(crate) enum ConnectorCommand {
         #[command(flatten)]
         target: TargetArgs,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RulesCommand {
+    /// Show the active rules and the draft, with what is wrong with it.
+    #[command(after_help = "Example:\n  tributary connector rules show notes")]
+    Show {
+        /// The connector's id.
+        id: String,
+        #[command(flatten)]
+        target: TargetArgs,
+        #[command(flatten)]
+        output: OutputArgs,
+    },
+    Set(RulesSetArgs),
+    /// Check the draft, its advanced rules with the source, and note the outcome. A running daemon does so by itself.
+    #[command(after_help = "Example:\n  tributary connector rules validate notes")]
+    Validate {
+        /// The connector's id.
+        id: String,
+        #[command(flatten)]
+        target: TargetArgs,
+    },
+    /// Make the draft active; it must have been found valid. A running daemon does so by itself.
+    #[command(after_help = "Example:\n  tributary connector rules activate notes")]
+    Activate {
+        /// The connector's id.
+        id: String,
+        #[command(flatten)]
+        target: TargetArgs,
+    },
+}
+
+/// Replace the draft of the rules. The first rule that matches a document decides; what none matches is synced.
+///
+/// POLICY is include or exclude; CONDITION is equals, contains, starts_with, ends_with, regex, > or <.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  tributary connector rules set notes --rule 'exclude path ends_with .tmp'\n  \
+    tributary connector rules set orders --advanced rules.json"
+)]
+pub(crate) struct RulesSetArgs {
+    /// The connector's id.
+    pub(crate) id: String,
+    /// A basic rule; may be repeated, in the order in which they are asked.
+    #[arg(long, value_name = "POLICY FIELD CONDITION VALUE")]
+    pub(crate) rule: Vec<String>,
+    /// The basic rules as a JSON array, as `show --output json` prints them. `[]` removes all.
+    #[arg(long, value_name = "FILE", conflicts_with = "rule")]
+    pub(crate) rules: Option<PathBuf>,
+    /// The advanced rules, JSON in the source's own language. `{}` removes them.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) advanced: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
 }
 
 #[derive(Debug, Args)]
@@ -257,12 +315,12 @@ pub(crate) struct ScheduleArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct ConnectorCreateArgs {
-    /// Kind of source; `tributary source list` shows them.
+    /// Kind of source; `tributary source list` shows them. Asked for on a terminal.
     #[arg(long, value_name = "TYPE")]
-    pub(crate) service_type: String,
-    /// Index that receives the documents.
+    pub(crate) service_type: Option<String>,
+    /// Index that receives the documents. Asked for on a terminal.
     #[arg(long, visible_alias = "index-name", value_name = "INDEX")]
-    pub(crate) index: String,
+    pub(crate) index: Option<String>,
     /// The connector's id [default: chosen by the server].
     #[arg(long)]
     pub(crate) id: Option<String>,
@@ -564,6 +622,15 @@ pub(crate) enum SourceCommand {
     List {
         #[command(flatten)]
         output: OutputArgs,
+    },
+    /// Begin a kind of source of your own, in a checkout of the repository: a crate that compiles, tests and all.
+    #[command(after_help = "Example:\n  tributary source new my-shop --checkout ~/tributary")]
+    New {
+        /// Its name, in lower-case words.
+        name: String,
+        /// The checkout [default: the one that holds the current folder].
+        #[arg(long, value_name = "DIR")]
+        checkout: Option<PathBuf>,
     },
     /// Show a kind of source: its configuration fields and what it can do.
     #[command(after_help = "Example:\n  tributary source describe dir")]

@@ -10,6 +10,7 @@ use tributary_sdk::Registry;
 use tributary_settings::{Bulk, Credentials, Elasticsearch, Settings};
 
 use crate::error::Result;
+use crate::extraction;
 
 /// The longest pause between two attempts, and the longest time all attempts of a request may take.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -83,6 +84,7 @@ pub(crate) fn daemon_options(settings: &Settings, client: &ClientOptions) -> Res
         options.worker_name.clone_from(name);
     }
     options.sync = sync_options(settings);
+    options.sync.extractor = extraction::extractor(settings)?;
     Ok(options)
 }
 

@@ -6,6 +6,7 @@ mod connector;
 mod convert;
 mod embedded;
 mod error;
+mod extraction;
 mod index;
 mod job;
 mod logging;

@@ -1,5 +1,9 @@
 //! `tributary source`: the kinds of source built into this program.
 
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
 use serde_json::{Value, json};
 use tributary_sdk::{AnyConnector, ConfigField, Registry};
 
@@ -11,6 +15,7 @@ pub(crate) fn run(command: &SourceCommand) -> Result<()> {
     let registry = tributary_connectors::registry();
     match command {
         SourceCommand::List { output } => list(&registry, output.output),
+        SourceCommand::New { name, checkout } => begin(name, checkout.as_deref()),
         SourceCommand::Describe { service_type, output } => {
             describe(known(&registry, service_type)?, output.output)
         }
@@ -98,6 +103,34 @@ fn kind_of(field: &ConfigField) -> String {
     let kind = serde_json::to_value(field.kind).unwrap_or_default();
     let options: Vec<String> = field.options.iter().map(|option| plain(&option.value)).collect();
     if options.is_empty() { plain(&kind) } else { options.join("|") }
+}
+
+/// Makes a source in a checkout: sources are compiled in, so a new one begins where the program is built.
+fn begin(name: &str, checkout: Option<&Path>) -> Result<()> {
+    let here = match checkout {
+        Some(given) => given.to_owned(),
+        None => env::current_dir()
+            .map_err(|error| CliError::user(format!("there is no current folder: {error}")))?,
+    };
+    let is_checkout = |folder: &&Path| folder.join("xtask/template").is_dir();
+    let root = match checkout {
+        Some(given) => Some(given).filter(is_checkout),
+        None => here.ancestors().find(is_checkout),
+    };
+    let root = root.ok_or_else(|| {
+        CliError::user(format!("'{}' is no checkout of the repository", here.display()))
+            .hint("clone https://github.com/tributary/tributary and name its folder with --checkout")
+    })?;
+    let mut cargo = Command::new("cargo");
+    let ended =
+        cargo.args(["xtask", "new-connector", "--", name]).current_dir(root).output().map_err(|error| {
+            CliError::user(format!("cargo does not start: {error}")).hint("install Rust: https://rustup.rs")
+        })?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+    if !ended.status.success() {
+        return Err(CliError::user(text(&ended.stderr)));
+    }
+    output::line(text(&ended.stdout))
 }
 
 /// A value as a person writes it.

@@ -23,6 +23,7 @@ mod run;
 mod service;
 mod status;
 
+pub use act::validate_rules;
 pub use daemon::{Daemon, DaemonHandle};
 pub use error::DaemonError;
 pub use foreground::{SyncOutcome, SyncRequest, sync_now};

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tributary_client::Client;
-use tributary_engine::{DeleteGuard, ErrorLimits, Limits};
+use tributary_engine::{DeleteGuard, ErrorLimits, Limits, TextExtractor};
 use tributary_protocol::ConnectorId;
 
 use crate::job_log::JobLogs;
@@ -112,6 +113,8 @@ pub struct SyncOptions {
     pub log_operations: bool,
     /// Log lines kept in a job's document. Default 100.
     pub job_log_lines: usize,
+    /// Extracts the text of files for the connectors that want it (`use_text_extraction_service`). Default: none.
+    pub extractor: Option<Arc<dyn TextExtractor>>,
 }
 
 /// Which connectors are served: the listed ones, those of the service types, or all.
@@ -180,6 +183,7 @@ impl Default for SyncOptions {
             progress_every: 0,
             log_operations: false,
             job_log_lines: 100,
+            extractor: None,
         }
     }
 }

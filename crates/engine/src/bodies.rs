@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
@@ -9,6 +10,7 @@ use crate::encode::Written;
 use crate::ledger::Ledger;
 use crate::pipeline::Pending;
 use crate::prepare::Prepared;
+use crate::spec::{Extraction, TextExtractor};
 
 /// Bytes set aside for a content of unknown size.
 const UNKNOWN: usize = 1 << 20;
@@ -39,11 +41,12 @@ pub(crate) struct Bodies {
     running: FuturesUnordered<BoxFuture<'static, Fetched>>,
     most: usize,
     max_bytes: u64,
+    extractor: Option<Arc<dyn TextExtractor>>,
 }
 
 impl Bodies {
-    pub(crate) fn new(most: usize, max_bytes: u64) -> Self {
-        Self { waiting: VecDeque::new(), running: FuturesUnordered::new(), most, max_bytes }
+    pub(crate) fn new(most: usize, max_bytes: u64, extractor: Option<Arc<dyn TextExtractor>>) -> Self {
+        Self { waiting: VecDeque::new(), running: FuturesUnordered::new(), most, max_bytes, extractor }
     }
 
     pub(crate) fn push(&mut self, pending: Pending, document: Box<Prepared>, body: Body) {
@@ -68,9 +71,9 @@ impl Bodies {
             };
             let Some(Waiting { pending, document, body }) = self.waiting.remove(at) else { return };
             ledger.reserve(reserved);
-            let max_bytes = self.max_bytes;
+            let (max_bytes, extractor) = (self.max_bytes, self.extractor.clone());
             self.running.push(Box::pin(async move {
-                let content = fetch(body, max_bytes).await;
+                let content = extracted(fetch(body, max_bytes).await, extractor.as_deref()).await;
                 Fetched { pending, document, reserved, content }
             }));
         }
@@ -120,6 +123,20 @@ async fn fetch(body: Body, max_bytes: u64) -> Result<Content, Error> {
     }
 }
 
+/// The text of what is no text yet, where a service extracts it.
+async fn extracted(
+    content: Result<Content, Error>,
+    extractor: Option<&dyn TextExtractor>,
+) -> Result<Content, Error> {
+    match (content, extractor) {
+        (Ok(Content::Binary(bytes)), Some(extractor)) => Ok(match extractor.extract(bytes).await? {
+            Extraction::Text(text) => Content::Text(text),
+            Extraction::Nothing(reason) => Content::Nothing { reason },
+        }),
+        (content, _) => content,
+    }
+}
+
 fn too_large(size: u64, limit: u64) -> Content {
     Content::Nothing { reason: format!("its content of {size} bytes exceeds the limit of {limit} bytes") }
 }
@@ -136,7 +153,6 @@ pub(crate) fn written(content: Content, extracts_attachments: bool) -> Result<Wr
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use bytes::Bytes;
@@ -169,6 +185,36 @@ mod tests {
             matches!(outcome(Body::text("x".repeat(200))).await, Content::Text(_)),
             "texts have their own limit"
         );
+    }
+
+    /// Upper case is what it extracts; an empty file has no text, and of `down` nothing is heard.
+    #[derive(Debug)]
+    struct Upper;
+
+    impl TextExtractor for Upper {
+        fn extract(&self, file: Bytes) -> BoxFuture<'static, Result<Extraction, Error>> {
+            Box::pin(std::future::ready(match &file[..] {
+                b"" => Ok(Extraction::Nothing("it is empty".to_owned())),
+                b"down" => Err(Error::new(tributary_sdk::ErrorKind::Unavailable, "nobody answers")),
+                bytes => Ok(Extraction::Text(String::from_utf8_lossy(bytes).to_uppercase())),
+            }))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_service_extracts_the_text_of_files_and_leaves_texts_alone() {
+        let ask = |content| extracted(Ok(content), Some(&Upper));
+        let file = |bytes: &'static [u8]| Content::Binary(Bytes::from_static(bytes));
+        assert_eq!(ask(file(b"text")).await.unwrap(), Content::Text("TEXT".to_owned()));
+        assert_eq!(
+            ask(Content::Text("as it is".to_owned())).await.unwrap(),
+            Content::Text("as it is".to_owned())
+        );
+        assert!(
+            matches!(ask(file(b"")).await.unwrap(), Content::Nothing { reason } if reason == "it is empty")
+        );
+        assert!(ask(file(b"down")).await.is_err());
+        assert_eq!(extracted(Ok(file(b"text")), None).await.unwrap(), file(b"text"));
     }
 
     #[test]

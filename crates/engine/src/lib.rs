@@ -44,7 +44,8 @@ pub use port::{BulkAck, IndexPort, ItemAck, ItemError, ItemResult, Known, PortEr
 pub use progress::{Figures, Phase, Progress};
 pub use report::{Ended, Plan, Refusal, Refusals, Report, SyncError, SyncErrorKind};
 pub use spec::{
-    Checkpoint, DeleteGuard, ErrorLimits, Limits, Mode, PipelineFlags, Resume, Rules, SyncKind, SyncSpec,
+    Checkpoint, DeleteGuard, ErrorLimits, Extraction, Limits, Mode, PipelineFlags, Resume, Rules, SyncKind,
+    SyncSpec, TextExtractor,
 };
 pub use spool::sweep_spools;
 pub use sync::sync;

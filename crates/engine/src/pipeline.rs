@@ -108,7 +108,7 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
             account,
             outbox: Outbox::new(index, limits, brake.clone()),
             brake,
-            bodies: Bodies::new(limits.concurrent_bodies, start.max_body_bytes),
+            bodies: Bodies::new(limits.concurrent_bodies, start.max_body_bytes, spec.extractor.clone()),
             lookups: FuturesUnordered::new(),
             seen: start.seen,
             seed: 0,

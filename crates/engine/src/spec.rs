@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use tributary_sdk::Cursor;
+use tributary_sdk::{Cursor, Error};
 
 use crate::letters::Letters;
 use crate::progress::Figures;
@@ -26,6 +28,9 @@ pub struct SyncSpec {
     /// Whether contents that must be extracted ([`tributary_sdk::BodyKind::Binary`]) are fetched and sent as
     /// `_attachment`.
     pub extracts_attachments: bool,
+    /// Extracts the text of such contents instead: it becomes `body`, and nothing is sent as `_attachment`. Only used with
+    /// `extracts_attachments`.
+    pub extractor: Option<Arc<dyn TextExtractor>>,
     /// The basic sync rules; not used for identities.
     pub rules: Option<Arc<dyn Rules>>,
     /// Whether documents carry a fingerprint and unchanged ones are left alone. Default true.
@@ -56,6 +61,7 @@ impl SyncSpec {
             mode: Mode::Run,
             pipeline: None,
             extracts_attachments: false,
+            extractor: None,
             rules: None,
             fingerprint: true,
             delete_guard: DeleteGuard::default(),
@@ -94,6 +100,23 @@ pub enum Mode {
     Run,
     /// Dry run: reads source and index, writes nothing, fetches no contents, and tells what would be done.
     Plan,
+}
+
+/// A service that extracts text from files (sync-runtime 7).
+pub trait TextExtractor: fmt::Debug + Send + Sync {
+    /// The text of a file. [`Extraction::Nothing`] where the service looked at it and has none to give.
+    ///
+    /// An error means that it could not be asked: what is indexed of the document stays, and the next sync asks again.
+    fn extract(&self, file: Bytes) -> BoxFuture<'static, Result<Extraction, Error>>;
+}
+
+/// What became of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Extraction {
+    /// Its text.
+    Text(String),
+    /// None, for this reason.
+    Nothing(String),
 }
 
 /// Decides which documents are synced.

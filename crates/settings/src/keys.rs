@@ -102,9 +102,6 @@ const SPAN: Kind = Kind::Duration { min: Duration::ZERO };
 const PAUSE: Kind = Kind::Duration { min: Duration::from_millis(100) };
 const MIB: Kind = Kind::Size { unit: Unit::MiB, optional: false };
 const BYTES: Kind = Kind::Size { unit: Unit::Bytes, optional: false };
-/// Text is extracted in the cluster or the node.
-const NO_EXTRACTION: &str =
-    "text is extracted by the ingest pipeline (its attachment processor), not by a separate service";
 const LEVELS: Kind = Kind::Choice(&["TRACE", "DEBUG", "INFO", "WARNING", "WARN", "ERROR", "CRITICAL"]);
 
 const CONNECTOR: &[Key] = &[
@@ -352,7 +349,7 @@ const KEYS: &[Key] = &[
         "service.max_file_download_size",
         BYTES,
         "10485760",
-        "Largest file whose content is fetched, unless the extraction service takes it.",
+        "Largest file whose content is fetched, for the extraction service too.",
     ),
     python(
         "service.job_cleanup_interval",
@@ -373,27 +370,28 @@ const KEYS: &[Key] = &[
         "extraction_service.host",
         Kind::Url,
         "http://localhost:8090",
-        "Address of the data extraction service; naming it switches it on.",
-    )
-    .inert(NO_EXTRACTION),
-    python("extraction_service.timeout", PAUSE, "30", "Time for one file.")
-    .inert(NO_EXTRACTION),
+        "Address of the data extraction service; naming it switches it on, for connectors with use_text_extraction_service.",
+    ),
+    python(
+        "extraction_service.timeout",
+        PAUSE,
+        "30",
+        "Time for one file; a document whose file takes longer stays as it was until the next sync.",
+    ),
     python(
         "extraction_service.use_file_pointers",
         Kind::Bool,
         "false",
         "Pass files by path in shared_volume_dir instead of sending them.",
-    )
-    .inert(NO_EXTRACTION),
+    ),
     python("extraction_service.stream_chunk_size", BYTES, "65536", "Bytes sent at a time.")
-    .inert(NO_EXTRACTION),
+        .inert("a file is sent as a whole"),
     python(
         "extraction_service.shared_volume_dir",
         Kind::Path,
         "/app/files",
         "Folder shared with the extraction service.",
-    )
-    .inert(NO_EXTRACTION),
+    ),
     // Sources.
     python_unset(
         "sources",

@@ -11,12 +11,26 @@ use tributary_settings::Settings;
 
 use super::findings::Findings;
 use crate::error::Result;
+use crate::extraction::Service;
 use crate::{convert, target};
 
 /// Time for the engine of record to answer, and for one source to connect and answer.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 pub(super) async fn check(settings: &Settings, findings: &mut Findings) -> Result<()> {
+    if let Some(service) = &settings.extraction_service {
+        let what = format!("extraction service {}", service.host);
+        match Service::new(service)?.check().await {
+            Ok(()) => findings.good(what, "answers"),
+            Err(problem) => {
+                findings.problem(
+                    what,
+                    problem,
+                    "start it, or correct extraction_service in the configuration",
+                );
+            }
+        }
+    }
     if settings.embedded() && TcpListener::bind(settings.tributary.node.listen).is_ok() {
         findings.good("embedded node", format!("{} is free", settings.tributary.node.listen));
         data_folder(settings, findings);
@@ -27,25 +41,45 @@ pub(super) async fn check(settings: &Settings, findings: &mut Findings) -> Resul
     let mut options = convert::client_options(settings);
     options.retry = RetryPolicy::NEVER;
     options.request_timeout = options.request_timeout.min(PATIENCE);
-    let hosts = settings.elasticsearch.hosts.join(", ");
-    let client = match Client::new(options) {
-        Ok(client) => client,
-        Err(error) => {
-            problem(findings, &hosts, &error);
-            return Ok(());
-        }
-    };
-    match client.probe().await {
-        Err(error) => problem(findings, &hosts, &error),
-        Ok(server) => {
-            findings.good(&hosts, format!("answers, version {}", server.version));
-            for warning in server.warnings() {
-                findings.warning(&hosts, warning);
+    // Each host for itself: the daemon would go round one that is away, and nobody would know.
+    let mut answering = None;
+    for host in &settings.elasticsearch.hosts {
+        let mut alone = options.clone();
+        alone.hosts = vec![host.clone()];
+        let asked = async {
+            let client = Client::new(alone)?;
+            client.probe().await.map(|server| (client, server))
+        };
+        match asked.await {
+            Err(error) => problem(findings, host, &error),
+            Ok((client, server)) => {
+                findings.good(host, format!("answers, version {}", server.version));
+                for warning in server.warnings() {
+                    findings.warning(host, warning);
+                }
+                answering.get_or_insert((client, server.abilities.connector_api));
             }
-            connectors(settings, &client, findings).await;
         }
     }
+    if let Some((client, has_api)) = answering {
+        findings.good("control", control(settings, has_api));
+        connectors(settings, &client, findings).await;
+    }
     Ok(())
+}
+
+/// How connectors and jobs are written there.
+fn control(settings: &Settings, has_api: bool) -> &'static str {
+    match (settings.elasticsearch.feature_use_connectors_api, has_api) {
+        (true, true) => "the Connector APIs are there and used",
+        (true, false) => {
+            "document mode: the cluster has no Connector APIs, so the protocol's documents are written directly"
+        }
+        (false, _) => {
+            "document mode: elasticsearch.feature_use_connectors_api is false, so the protocol's documents are written \
+             directly"
+        }
+    }
 }
 
 fn problem(findings: &mut Findings, what: &str, error: &ClientError) {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use tributary_client::{ErrorKind, NewConnector};
 use tributary_protocol::ConnectorId;
 use tributary_protocol::config::{ConfigField, ConfigSchema};
+use tributary_sdk::Registry;
 
 use super::{fields, schedule};
 use crate::args::ConnectorCreateArgs;
@@ -14,17 +15,18 @@ use crate::{target, terminal};
 
 pub(crate) async fn run(args: ConnectorCreateArgs) -> Result<()> {
     let registry = tributary_connectors::registry();
-    let kind = known(&registry, &args.service_type)?;
-    target::index_name(&args.index)?;
+    let Wanted { service_type, index } = wanted(&args, &registry)?;
+    let kind = known(&registry, &service_type)?;
+    target::index_name(&index)?;
     let schedules = schedule::parse(&args.schedule)?;
-    let configuration = configuration(kind.schema(), &args)?;
+    let configuration = configuration(kind.schema(), &args, &service_type)?;
 
     let client = target::connect(&args.target)?;
     let new = NewConnector {
-        name: Some(args.name.clone().unwrap_or_else(|| args.index.clone())),
+        name: Some(args.name.clone().unwrap_or_else(|| index.clone())),
         description: args.description.clone(),
-        index_name: Some(args.index.clone()),
-        service_type: Some(args.service_type.clone()),
+        index_name: Some(index.clone()),
+        service_type: Some(service_type.clone()),
         ..NewConnector::default()
     };
     let wanted = args.id.clone().map(ConnectorId::from);
@@ -33,6 +35,8 @@ pub(crate) async fn run(args: ConnectorCreateArgs) -> Result<()> {
             (ErrorKind::Conflict, Some(id)) if error.reason().contains(id.as_str()) => {
                 CliError::user(format!("there is a connector '{id}' already")).hint("choose another --id")
             }
+            _ if error.reason().contains("is used by another connector") => CliError::user(error.reason())
+                .hint("choose another --index; `tributary connector list` shows whose it is"),
             _ => error.into(),
         }
     })?;
@@ -41,24 +45,58 @@ pub(crate) async fn run(args: ConnectorCreateArgs) -> Result<()> {
     if let Some(schedules) = schedule::request(&schedules, None) {
         client.update_scheduling(&id, &schedules).await?;
     }
-    tell(&args, &id)
-}
-
-fn tell(args: &ConnectorCreateArgs, id: &ConnectorId) -> Result<()> {
     if args.output.output == Format::Json {
         return output::json(&json!({
-            "id": id.as_str(), "index_name": args.index, "service_type": args.service_type,
+            "id": id.as_str(), "index_name": index, "service_type": service_type,
         }));
     }
-    output::line(format!("created connector '{id}' for index '{}'", args.index))?;
+    output::line(format!("created connector '{id}' for index '{index}'"))?;
     output::note(format!(
         "sync it with `tributary sync {id}`, or `tributary job start {id}` where a daemon runs"
     ));
     Ok(())
 }
 
+/// What every connector needs.
+struct Wanted {
+    service_type: String,
+    index: String,
+}
+
+/// From the flags, then the terminal.
+fn wanted(args: &ConnectorCreateArgs, registry: &Registry) -> Result<Wanted> {
+    let (service_type, index) = match (&args.service_type, &args.index) {
+        (Some(service_type), Some(index)) => (service_type.clone(), index.clone()),
+        (service_type, index) if terminal::can_ask() => {
+            let types = registry.service_types().join(", ");
+            let service_type = match service_type {
+                Some(given) => given.clone(),
+                None => terminal::ask(&format!("Kind of source ({types})"), false)?.trim().to_owned(),
+            };
+            // A wrong one is told of before more is asked.
+            known(registry, &service_type)?;
+            let index = match index {
+                Some(given) => given.clone(),
+                None => terminal::ask("Index that receives the documents", false)?.trim().to_owned(),
+            };
+            (service_type, index)
+        }
+        (service_type, index) => {
+            let missing = [("--service-type", service_type), ("--index", index)];
+            let missing = missing.into_iter().filter(|(_, given)| given.is_none());
+            return Err(CliError::all(missing.map(|(flag, _)| format!("{flag} is missing")))
+                .hint("see `tributary connector create --help`"));
+        }
+    };
+    Ok(Wanted { service_type, index })
+}
+
 /// The source's fields with the values given: file, flags, then the terminal for what is still missing.
-fn configuration(mut schema: ConfigSchema, args: &ConnectorCreateArgs) -> Result<ConfigSchema> {
+fn configuration(
+    mut schema: ConfigSchema,
+    args: &ConnectorCreateArgs,
+    service_type: &str,
+) -> Result<ConfigSchema> {
     let from_file = args.from_file.as_deref().map_or_else(|| Ok(Map::new()), fields::from_file)?;
     fields::apply(&mut schema, fields::parse(&args.values)?, from_file)?;
     if terminal::can_ask() {
@@ -68,10 +106,8 @@ fn configuration(mut schema: ConfigSchema, args: &ConnectorCreateArgs) -> Result
     if problems.is_empty() {
         return Ok(schema);
     }
-    Err(CliError::all(problems).hint(format!(
-        "give values with --set FIELD=VALUE; see `tributary source describe {}`",
-        args.service_type
-    )))
+    Err(CliError::all(problems)
+        .hint(format!("give values with --set FIELD=VALUE; see `tributary source describe {service_type}`")))
 }
 
 /// Asks for the required fields without a value, in their order, where their conditions hold.

@@ -39,13 +39,17 @@ fn read(file: &Path) -> Result<String> {
 
 /// Reads a JSON file of values.
 pub(crate) fn from_file(file: &Path) -> Result<Map<String, Value>> {
-    match serde_json::from_str(&read(file)?) {
-        Ok(Value::Object(values)) => Ok(values),
-        Ok(_) => Err(CliError::user(format!("file '{}' holds no JSON object", file.display()))
-            .hint("expected {\"FIELD\": VALUE, ...}")),
-        Err(error) => Err(CliError::user(format!("file '{}' is no JSON: {error}", file.display()))
+    match json_file(file)? {
+        Value::Object(values) => Ok(values),
+        _ => Err(CliError::user(format!("file '{}' holds no JSON object", file.display()))
             .hint("expected {\"FIELD\": VALUE, ...}")),
     }
+}
+
+/// Reads a JSON file.
+pub(crate) fn json_file(file: &Path) -> Result<Value> {
+    serde_json::from_str(&read(file)?)
+        .map_err(|error| CliError::user(format!("file '{}' is no JSON: {error}", file.display())))
 }
 
 /// Puts values into their fields; every unknown field and every value of the wrong kind is told of.

@@ -3,6 +3,7 @@
 mod change;
 mod create;
 mod fields;
+mod rules;
 mod schedule;
 mod show;
 
@@ -24,6 +25,7 @@ pub(crate) async fn run(command: ConnectorCommand) -> Result<()> {
         ConnectorCommand::Show { id, target, output } => show::run(&id, &target, output.output).await,
         ConnectorCommand::Configure { id, values, target } => change::configure(&id, &values, &target).await,
         ConnectorCommand::Schedule { id, schedule, target } => schedule::run(&id, &schedule, &target).await,
+        ConnectorCommand::Rules(command) => rules::run(command).await,
         ConnectorCommand::Delete { id, hard, sync_jobs, target } => {
             change::delete(&id, hard, sync_jobs, &target).await
         }

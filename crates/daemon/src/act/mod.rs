@@ -8,4 +8,5 @@ mod upkeep;
 
 pub(crate) use guarded::{Changed, change_connector};
 pub(crate) use slot::no_license;
-pub(crate) use upkeep::{UpkeepDone, register, validate as validate_rules};
+pub use upkeep::validate as validate_rules;
+pub(crate) use upkeep::{UpkeepDone, register};

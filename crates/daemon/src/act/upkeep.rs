@@ -185,7 +185,7 @@ impl Service {
 ///
 /// # Errors
 /// When the check itself could not be made, for people.
-pub(crate) async fn validate(rules: &FilteringRules, source: &Source) -> Result<FilteringValidation, String> {
+pub async fn validate(rules: &FilteringRules, source: &Source) -> Result<FilteringValidation, String> {
     let raw = serde_json::to_value(rules).map_err(|error| error.to_string())?;
     let mut validation = filtering::validate(&raw);
     if let Some(snippet) = rules.advanced_value() {

@@ -75,6 +75,7 @@ impl Preparation {
         if self.kind().is_content() {
             self.apply_rules(allowed, &source, &mut context, &mut spec).await?;
             pipeline = self.pipeline(&client, &mut spec, &mut warnings).await?;
+            self.extraction(&mut spec, &mut warnings);
         }
         if self.mode == Mode::Run {
             let body = if self.kind().is_content() { content_index() } else { access_control_index() };
@@ -280,6 +281,22 @@ impl Preparation {
         Ok(())
     }
 
+    /// A connector may ask for the data extraction service, which then takes the pipeline's place (sync-runtime 7).
+    fn extraction(&self, spec: &mut SyncSpec, warnings: &mut Vec<String>) {
+        let field = self.job.connector.configuration.get(USE_EXTRACTION_SERVICE);
+        if field.is_none_or(|field| field.value != true) {
+            return;
+        }
+        spec.extractor.clone_from(&self.service.options.sync.extractor);
+        spec.extracts_attachments = spec.extractor.is_some();
+        if spec.extractor.is_none() {
+            warnings.push(format!(
+                "{USE_EXTRACTION_SERVICE} is on, but no extraction_service is configured: files that need text \
+                 extraction were indexed without their text"
+            ));
+        }
+    }
+
     /// The ingest pipeline of the writes; its switches go into the specification. A cluster without the default
     /// pipeline is written to without one.
     async fn pipeline(
@@ -324,6 +341,9 @@ impl Preparation {
         Ok(None)
     }
 }
+
+/// The field of a connector's configuration that asks for the data extraction service.
+const USE_EXTRACTION_SERVICE: &str = "use_text_extraction_service";
 
 /// Whether the job lists a part of what belongs into the index, so that nothing may be deleted and no cursor holds.
 pub(crate) fn is_partial(job: &SyncJob) -> bool {
