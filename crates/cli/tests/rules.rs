@@ -38,7 +38,7 @@ fn a_draft_is_set_checked_made_active_and_obeyed() {
     let rules = shown["active"]["rules"].as_array().unwrap();
     assert_eq!((rules.len(), &rules[0]["value"]), (2, &".tmp".into()), "{shown}");
     let synced = parse(&run(&url, &["sync", "c", "-o", "json"]).success());
-    assert_eq!(synced["created"].as_u64(), Some(1), "{synced}");
+    assert_eq!(synced["figures"]["created"].as_u64(), Some(1), "{synced}");
     stop(node);
 }
 

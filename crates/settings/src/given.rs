@@ -229,6 +229,11 @@ impl<'a> Gather<'a> {
             })
     }
 
+    /// Whether it is named and given nothing.
+    pub(crate) fn is_null(&self, path: &str) -> bool {
+        self.given.contains_key(path) && !self.has_value(path)
+    }
+
     pub(crate) fn problem(&mut self, place: Place, key: &str, message: String, accepted: String) {
         self.problems.push(Problem { place, key: key.to_owned(), message, accepted });
     }

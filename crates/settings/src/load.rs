@@ -280,7 +280,10 @@ fn extraction_service(gather: &mut Gather<'_>, values: &Values) -> Option<Extrac
         return None;
     }
     let Some(host) = values.text("extraction_service.host") else {
-        if !gather.has_value("extraction_service.host") {
+        // The Python service's example file has the section with `host: null`.
+        if gather.is_null("extraction_service.host") {
+            gather.warnings.push("extraction_service has no effect without a host".to_owned());
+        } else if !gather.has_value("extraction_service.host") {
             gather.problem(
                 Place::Whole,
                 "extraction_service.host",

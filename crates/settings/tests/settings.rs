@@ -183,6 +183,9 @@ fn extraction_is_on_when_its_host_is_there() {
     assert_eq!(read("").extraction_service, None);
     let service = read("extraction_service.host: http://x:8090/\n").extraction_service.unwrap();
     assert_eq!((service.host.as_str(), service.timeout), ("http://x:8090", Duration::from_secs(30)));
+    let unset = read("extraction_service.host: null\nextraction_service.timeout: 30\n");
+    assert_eq!(unset.extraction_service, None);
+    assert_eq!(unset.warnings, ["extraction_service has no effect without a host"]);
 }
 
 #[test]
