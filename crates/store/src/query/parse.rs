@@ -548,8 +548,8 @@ fn pattern(query: &str, body: &Object) -> Result<Node> {
     let value = text.ok_or_else(|| StoreError::illegal("value cannot be null"))?;
     let field = field.clone();
     let node = match query {
-        "prefix" => Node::Prefix { field, value, case_insensitive },
-        "wildcard" => Node::Wildcard { field, value, case_insensitive },
+        "prefix" => Node::Prefix { field, value, case_insensitive, analyzed: false },
+        "wildcard" => Node::Wildcard { field, value, case_insensitive, analyzed: false },
         _ if value.chars().count() > MAX_REGEX => {
             return Err(StoreError::illegal(format!(
                 "The length of regex [{}] used in the Regexp Query request has exceeded the allowed maximum of [{MAX_REGEX}]. \
