@@ -87,6 +87,8 @@ struct OneHit<'a> {
     highlight: Option<&'a Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sort: Option<&'a [Value]>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    matched_queries: &'a [String],
 }
 
 impl<'a> OneHit<'a> {
@@ -109,6 +111,7 @@ impl<'a> OneHit<'a> {
             fields: hit.fields.as_ref(),
             highlight: hit.highlight.as_ref(),
             sort: hit.sort.as_ref().and_then(shown),
+            matched_queries: &hit.matched_queries,
         })
     }
 }

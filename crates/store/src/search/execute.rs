@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
+use tantivy::query::Weight;
+use tantivy::{DocId, DocSet, SegmentReader};
 
 use super::collect::{Candidate, Found, Job, weigh};
 use super::highlight::Highlighter;
@@ -280,6 +282,23 @@ fn merge(
     candidates.into_iter().skip(request.from).take(request.size).collect()
 }
 
+/// A query's name, and the query for one index.
+type Named<'a> = (&'a str, Box<dyn Weight>);
+
+/// The names of those queries that a document matches, each once.
+fn matched(named: &[Named<'_>], segment: &SegmentReader, doc: DocId) -> Result<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    for (name, weight) in named {
+        let mut scorer = weight.scorer(segment, 1.0).map_err(|error| search_error(&error))?;
+        if (scorer.doc() == doc || scorer.doc() < doc && scorer.seek(doc) == doc)
+            && !names.iter().any(|known| known == name)
+        {
+            names.push((*name).to_owned());
+        }
+    }
+    Ok(names)
+}
+
 /// How candidates become hits.
 struct Fetching<'a> {
     prepared: &'a [Prepared<'a>],
@@ -305,6 +324,7 @@ impl Fetching<'_> {
         let sorted = !only_by_score(keys);
         let show_score =
             self.scored && (!sorted || keys.iter().any(|key| key.field == "_score") || request.track_scores);
+        let mut named = HashMap::new();
         let mut columns = HashMap::new();
         let mut hits = Vec::with_capacity(page.len());
         for candidate in page {
@@ -321,9 +341,28 @@ impl Fetching<'_> {
             let mut hit = self.hit(part, seq, highlighters.get(candidate.index))?;
             hit.score = show_score.then_some(candidate.score);
             hit.sort = sort;
+            if !request.named.is_empty() {
+                let weights = match named.entry(candidate.index) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => entry.insert(self.named(part)?),
+                };
+                hit.matched_queries = matched(weights, segment, candidate.doc)?;
+            }
             hits.push(hit);
         }
         Ok(hits)
+    }
+
+    /// The queries with a name, ready for an index.
+    fn named(&self, part: &Prepared<'_>) -> Result<Vec<Named<'_>>> {
+        let state = part.state;
+        let compiler = Compiler::new(&state.name, &state.uuid, &part.mapping, part.view, self.now_ms, false);
+        let mut ready = Vec::with_capacity(self.request.named.len());
+        for (name, query) in &self.request.named {
+            let compiled = compiler.compile(&query.0)?;
+            ready.push((name.as_str(), weigh(&*compiled, part.view, false)?));
+        }
+        Ok(ready)
     }
 
     /// The hit of a document, without score and sort values.
@@ -349,6 +388,7 @@ impl Fetching<'_> {
             fields,
             highlight,
             sort: None,
+            matched_queries: Vec::new(),
         })
     }
 }

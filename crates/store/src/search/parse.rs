@@ -93,6 +93,7 @@ fn member(request: &mut SearchRequest, key: &str, value: &Value) -> Result<()> {
                 return Err(StoreError::parsing(reason).about(value));
             }
             let query = Query::parse(value)?;
+            request.named.extend(crate::query::named(value)?);
             if key == "query" {
                 request.query = query;
             } else {

@@ -63,6 +63,8 @@ pub struct SearchRequest {
     pub version: bool,
     /// Return `_seq_no` and `_primary_term`.
     pub seq_no_primary_term: bool,
+    /// Queries with a name, of which each hit tells whether it matches them.
+    pub named: Vec<(String, Query)>,
     /// The least score.
     pub min_score: Option<f32>,
     /// `highlight`.
@@ -187,6 +189,7 @@ impl SearchRequest {
             stored_fields: None,
             version: false,
             seq_no_primary_term: false,
+            named: Vec::new(),
             min_score: None,
             highlight: None,
             aggs: Vec::new(),

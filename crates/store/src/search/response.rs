@@ -56,4 +56,6 @@ pub struct Hit {
     pub highlight: Option<Map<String, Value>>,
     /// The sort values, when sorted.
     pub sort: Option<Vec<Value>>,
+    /// The names of the queries it matches, where any has a name.
+    pub matched_queries: Vec<String>,
 }
