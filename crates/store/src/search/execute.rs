@@ -180,6 +180,7 @@ pub(crate) fn execute(views: &Views, request: &SearchRequest, now_ms: i64) -> Re
             want: request.from + request.size,
             min_score: request.min_score,
             count_to,
+            limit: request.terminate_after,
             keep_docs: !request.aggs.is_empty(),
             keep_scores: aggs::needs_scores(&request.aggs),
         };
@@ -202,6 +203,7 @@ pub(crate) fn execute(views: &Views, request: &SearchRequest, now_ms: i64) -> Re
             collector.collect(input).map_err(|error| error.in_search(&part.state.name, &part.state.uuid))?;
         }
         total.count += found.count;
+        total.cut |= found.cut;
         total.max_score = match (total.max_score, found.max_score) {
             (Some(a), Some(b)) => Some(a.max(b)),
             (a, b) => a.or(b),
@@ -236,6 +238,7 @@ pub(crate) fn execute(views: &Views, request: &SearchRequest, now_ms: i64) -> Re
         hits,
         aggregations,
         pit_id: request.pit.clone(),
+        terminated_early: request.terminate_after.map(|_| total.cut),
     })
 }
 
@@ -260,7 +263,8 @@ fn run(job: &Job<'_>, part: &Prepared<'_>, request: &SearchRequest) -> Result<Fo
     };
     let unfiltered = Job { want: 0, count_to: None, plans: &[], after: None, ..*job }.run()?;
     let filtered = Job { filter: Some(filter), keep_docs: false, keep_scores: false, ..*job }.run()?;
-    Ok(Found { docs: unfiltered.docs, scores: unfiltered.scores, ..filtered })
+    let cut = unfiltered.cut || filtered.cut;
+    Ok(Found { docs: unfiltered.docs, scores: unfiltered.scores, cut, ..filtered })
 }
 
 fn total_of(track: TrackTotal, count: u64) -> Option<Total> {

@@ -63,6 +63,8 @@ pub struct SearchRequest {
     pub version: bool,
     /// Return `_seq_no` and `_primary_term`.
     pub seq_no_primary_term: bool,
+    /// Of each index, look at no more than this many documents.
+    pub terminate_after: Option<u64>,
     /// Queries with a name, of which each hit tells whether it matches them.
     pub named: Vec<(String, Query)>,
     /// The least score.
@@ -189,6 +191,7 @@ impl SearchRequest {
             stored_fields: None,
             version: false,
             seq_no_primary_term: false,
+            terminate_after: None,
             named: Vec::new(),
             min_score: None,
             highlight: None,

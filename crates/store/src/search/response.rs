@@ -30,6 +30,8 @@ pub struct SearchResponse {
     pub aggregations: Option<Map<String, Value>>,
     /// The point in time that was used.
     pub pit_id: Option<String>,
+    /// Whether an index had more than `terminate_after` documents, where that was asked for.
+    pub terminated_early: Option<bool>,
 }
 
 /// One hit.
