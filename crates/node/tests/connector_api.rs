@@ -736,6 +736,78 @@ async fn secrets_are_kept_shown_and_removed() {
 }
 
 #[tokio::test]
+async fn bodies_that_are_no_json_are_told_as_elasticsearch_does() {
+    let kit = with_connector(json!({})).await;
+    let eof = "x_content_e_o_f_exception";
+    let table = [
+        ("{", eof, "[1:2] Unexpected end of file"),
+        ("{\"name\":", eof, "[1:9] Unexpected end of file"),
+        ("{\"name\":\"a", eof, "[1:11] Unexpected end of file"),
+        ("   ", PARSE, "[1:0] [connector_update_name_request] Expected START_OBJECT but was: null"),
+        ("[", PARSE, "[1:1] [connector_update_name_request] Expected START_OBJECT but was: START_ARRAY"),
+        ("nonsense", PARSE, "[1:9] Unrecognized token 'nonsense': was expecting (JSON String, Number, Array"),
+        (
+            "{\"name\" 1}",
+            PARSE,
+            "[1:9] Unexpected character ('1' (code 49)): was expecting a colon to separate",
+        ),
+        ("{\"name\":\"a\",\"name\":\"b\"}", PARSE, "[1:19] Duplicate field 'name'\n at [Source: (byte[])\"{"),
+        // What comes first is told first.
+        ("{\"x\":1, oops", PARSE, "[1:2] [connector_update_name_request] unknown field [x]"),
+        (
+            "{\"name\":1, oops",
+            PARSE,
+            "[1:9] [connector_update_name_request] name doesn't support values of type",
+        ),
+    ];
+    for (body, kind, reason) in table {
+        let (status, answer) = kit.raw("PUT", "/_connector/c/_name", body).await;
+        let found = error(&answer);
+        assert_eq!((status, found.0), (400, kind), "{body}: {answer}");
+        assert!(found.1.starts_with(reason), "{body}: {answer}");
+    }
+    // Inside of an object, its parser tells it too.
+    let (_, answer) = kit.raw("PUT", "/_connector/c/_scheduling", "{\"scheduling\":{\"full\":}}").await;
+    let wanted = "[1:23] [connector_update_scheduling_request] failed to parse field [scheduling]";
+    assert_eq!(error(&answer), (PARSE, wanted), "{answer}");
+    let cause = answer["error"]["caused_by"]["reason"].as_str().unwrap();
+    assert!(cause.starts_with("[1:23] Unexpected character ('}' (code 125)): expected a value"), "{answer}");
+    assert_eq!(answer["error"]["root_cause"][0]["reason"], cause);
+    // What follows the first value is not read.
+    assert_eq!(kit.raw("PUT", "/_connector/c/_name", "{\"name\":\"n\"} x").await.0, 200);
+}
+
+#[tokio::test]
+async fn nulls_that_elasticsearch_does_not_expect_are_errors_without_a_reason() {
+    let kit = with_connector(json!({})).await;
+    let fields = json!({"configuration": {"host": {"label": "Host", "value": "a"}}});
+    does(&kit, "/_connector/c/_configuration", fields, "updated").await;
+    for (path, body) in [("_features", json!({})), ("_configuration", json!({"values": {"host": null}}))] {
+        let (status, answer) = kit.json("PUT", &format!("/_connector/c/{path}"), body).await;
+        let null = json!({"type": "null_pointer_exception", "reason": null});
+        assert_eq!((status, &answer["error"]["root_cause"][0]), (500, &null), "{answer}");
+    }
+    let shown = source(&kit, "/_connector/c").await;
+    assert_eq!((&shown["configuration"]["host"]["value"], shown.get("features")), (&json!("a"), None));
+    // Names are looked at first.
+    let (status, answer) =
+        kit.json("PUT", "/_connector/c/_configuration", json!({"values": {"host": null, "x": 1}})).await;
+    assert_eq!((status, error(&answer).0), (400, STATUS), "{answer}");
+}
+
+#[tokio::test]
+async fn errors_tell_their_causes_when_asked() {
+    let kit = with_connector(json!({})).await;
+    let (_, answer) =
+        kit.json("PUT", "/_connector/c/_status?error_trace=true", json!({"status": "running"})).await;
+    let wanted = "Caused by: illegal_argument_exception: Unknown ConnectorStatus [running].";
+    assert!(answer["error"]["stack_trace"].as_str().unwrap().ends_with(wanted), "{answer}");
+    for part in [&answer["error"]["root_cause"][0], &answer["error"]["caused_by"]] {
+        assert!(part["stack_trace"].is_string(), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_needs_the_connector_privileges_and_no_others() {
     let mut kit = Kit::secured();
     let (_, manage) = kit.key(json!({"r": {"cluster": ["manage_connector"]}})).await;

@@ -163,7 +163,7 @@ async fn bad_bodies_are_refused_in_elasticsearchs_words() {
             "[range] query does not support [zz]",
         ),
         ("[]", "parsing_exception", "Expected [START_OBJECT] but found [START_ARRAY]"),
-        ("{", "x_content_e_o_f_exception", "[1:1] Unexpected end of file"),
+        ("{", "x_content_e_o_f_exception", "[1:2] Unexpected end of file"),
         ("{\"foo\":1}", "parsing_exception", "Unknown key for a VALUE_NUMBER in [foo]."),
         ("{\"pit\":{}}", "illegal_argument_exception", "point in time id is not provided"),
         ("{\"pit\":{\"id\":\"a\",\"foo\":1}}", "x_content_parse_exception", "[pit] unknown field [foo]"),

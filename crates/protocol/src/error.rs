@@ -54,6 +54,11 @@ impl ProtocolError {
         Self::new(400, "x_content_parse_exception", format!("[{line}:{col}] [{parser}] {message}"))
     }
 
+    /// A null where Elasticsearch does not expect one: it has no reason to tell.
+    pub(crate) fn null_pointer() -> Self {
+        Self::new(500, "null_pointer_exception", "")
+    }
+
     /// A rule of the protocol that the request breaks.
     pub fn status_exception(reason: impl Into<String>) -> Self {
         Self::new(400, "status_exception", reason)
@@ -124,7 +129,8 @@ impl ProtocolError {
     pub fn to_body(&self) -> Value {
         let mut own = Map::new();
         own.insert("type".into(), self.0.es_type.as_ref().into());
-        own.insert("reason".into(), self.0.reason.clone().into());
+        let reason = Some(self.0.reason.as_str()).filter(|reason| !reason.is_empty());
+        own.insert("reason".into(), reason.into());
         own.extend(self.0.more.clone());
         let root = self.0.root_cause.clone().unwrap_or_else(|| Value::Object(own.clone()));
         let mut error = Map::new();

@@ -173,8 +173,15 @@ struct Inner {
     line_col: Option<(usize, usize)>,
     /// The identity of the value it is about, until its position is known.
     about: Option<usize>,
+    /// Where reading stopped.
+    place: Option<(usize, usize)>,
+    /// The parsers around it that tell it too, with the field they were at; the innermost first.
+    around: Vec<(&'static str, String)>,
     caused_by: Option<Cause>,
 }
+
+/// What is said of a query without a name.
+pub(crate) const EMPTY_CLAUSE: &str = "query malformed, empty clause found";
 
 impl StoreError {
     /// An error of the given class with a text for a person.
@@ -188,6 +195,8 @@ impl StoreError {
             search_phase: false,
             line_col: None,
             about: None,
+            place: None,
+            around: Vec::new(),
             caused_by: None,
         }))
     }
@@ -265,6 +274,13 @@ impl StoreError {
         self
     }
 
+    /// As the parser of the object around it tells it, too.
+    #[must_use]
+    pub(crate) fn in_field(mut self, parser: &'static str, field: &str) -> Self {
+        self.0.around.push((parser, field.to_owned()));
+        self
+    }
+
     /// Adds the position of the value that the error is about. `root` is what was read from `body`, and unchanged.
     #[must_use]
     pub fn located(mut self, root: &Value, body: &[u8]) -> Self {
@@ -275,7 +291,11 @@ impl StoreError {
         if let Some(cause) = self.0.caused_by.as_mut().filter(|cause| cause.es_type == UNKNOWN_NAME) {
             cause.reason = format!("[{line}:{col}] {}", cause.reason);
         }
+        self.0.place = Some((line, col));
         match self.0.kind {
+            ErrorKind::IllegalArgument if self.0.reason == EMPTY_CLAUSE => {
+                self.0.reason = format!("{EMPTY_CLAUSE} at [{line}:{col}]");
+            }
             ErrorKind::XContentParse => self.0.reason = format!("[{line}:{col}] {}", self.0.reason),
             ErrorKind::Parsing => self.0.line_col = Some((line, col)),
             _ => {}
@@ -385,11 +405,28 @@ impl StoreError {
         if let Some(object) = bare.as_object_mut() {
             object.remove("caused_by");
         }
+        let (root, bare) = self.wrapped(root, bare);
         body.insert("root_cause".into(), json!([bare]));
         if let Value::Object(object) = root {
             body.extend(object);
         }
         Value::Object(body)
+    }
+
+    /// The error and its root cause, within what the parsers around it say.
+    fn wrapped(&self, mut error: Value, mut root: Value) -> (Value, Value) {
+        let place = self.0.place.map_or_else(String::new, |(line, col)| format!("[{line}:{col}] "));
+        for (at, (parser, field)) in self.0.around.iter().enumerate() {
+            let reason = format!("{place}[{parser}] failed to parse field [{field}]");
+            let outer = json!({"type": ErrorKind::XContentParse.es_type(), "reason": reason});
+            // What is no parsing error itself is no root cause.
+            if at == 0 && !matches!(self.0.kind, ErrorKind::Parsing | ErrorKind::XContentParse) {
+                root.clone_from(&outer);
+            }
+            let inner = std::mem::replace(&mut error, outer);
+            error["caused_by"] = inner;
+        }
+        (error, root)
     }
 }
 

@@ -59,6 +59,10 @@ async fn compare_with(major: Major) {
     }
     node.stop().await;
     eprintln!("{} requests compared with Elasticsearch {major}", report.requests);
+    if std::env::var_os("DIFFERENTIAL_STALE").is_some() {
+        report.stale.iter().for_each(|part| eprintln!("stale with {major}: {part}"));
+        report.held.iter().for_each(|part| eprintln!("held with {major}: {part}"));
+    }
     assert!(report.requests > 0, "no request in {SCRIPTS}");
     if wanted.is_empty() {
         let gone: Vec<_> = report.told.difference(&report.seen).collect();

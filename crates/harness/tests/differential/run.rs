@@ -27,6 +27,10 @@ pub(crate) struct Report {
     /// Differences that are told, and those of them that were seen.
     pub(crate) told: BTreeSet<String>,
     pub(crate) seen: BTreeSet<String>,
+    /// Parts that are said to differ and do not, with this major version at least.
+    pub(crate) stale: Vec<String>,
+    /// What differs as it is said to.
+    pub(crate) held: Vec<String>,
 }
 
 /// One of the two servers.
@@ -42,6 +46,7 @@ pub(crate) async fn script(major: Major, path: &Path, real: &str, node: &str, re
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let steps = script::read(path).unwrap_or_else(|error| panic!("{name}: {error}"));
     let (mut real, mut node) = (Side::new(real), Side::new(node));
+    let (stale, held) = (report.stale.len(), report.held.len());
     real.empty().await;
     node.empty().await;
     for step in steps.iter().filter(|step| step.only.is_none_or(|only| is(major, only))) {
@@ -54,6 +59,9 @@ pub(crate) async fn script(major: Major, path: &Path, real: &str, node: &str, re
             report.found.push(format!("{head}\n    {}", shorten(&step.body)));
             report.found.extend(problems);
         }
+    }
+    for part in report.stale[stale..].iter_mut().chain(&mut report.held[held..]) {
+        part.insert_str(0, &format!("{name}:"));
     }
 }
 
@@ -73,8 +81,17 @@ fn judge(major: Major, step: &Step, real: &Value, node: &Value, report: &mut Rep
         let holds = match form {
             Form::Parts(parts) => {
                 let gaps = gaps(step, &[], real, node);
-                if parts.iter().any(|part| gaps.iter().any(|(path, ..)| matches(part, path))) {
+                let holds = |part: &&String| gaps.iter().any(|(path, ..)| matches(part, path));
+                if parts.iter().any(|part| holds(&part)) {
                     report.seen.insert(id.clone());
+                }
+                for part in parts.iter().filter(|part| !holds(part)) {
+                    report.stale.push(format!("{}:{id}:{part}", step.line));
+                }
+                for (path, ..) in
+                    gaps.iter().filter(|(path, ..)| parts.iter().any(|part| matches(part, path)))
+                {
+                    report.held.push(format!("{}:{id}:{path}", step.line));
                 }
                 ignored.extend(parts.iter().cloned());
                 continue;

@@ -97,11 +97,8 @@ fn list_query(params: &Params) -> Result<Value> {
     if let Some(text) = params.text("query") {
         let pattern = format!("*{text}*");
         let on = |field: &str| json!({"wildcard": {field: {"value": pattern}}});
-        let mut either = vec![on("index_name"), on("name")];
-        // The words of a description are kept in lower case, and the pattern is compared as it is.
-        if !text.chars().any(char::is_uppercase) {
-            either.push(on("description"));
-        }
+        // The words of a description are kept in lower case, and the pattern is compared with them as it is.
+        let either = ["index_name", "name", "description"].map(on);
         filter.push(json!({"bool": {"should": either, "minimum_should_match": 1}}));
     }
     let include_deleted = params.flag_or("include_deleted", false)?;

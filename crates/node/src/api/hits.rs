@@ -47,6 +47,8 @@ struct Answer<'a> {
     pit_id: Option<&'a str>,
     took: u64,
     timed_out: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    terminated_early: Option<bool>,
     #[serde(rename = "_shards")]
     shards: Value,
     hits: Hits<'a>,
@@ -87,6 +89,8 @@ struct OneHit<'a> {
     highlight: Option<&'a Map<String, Value>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sort: Option<&'a [Value]>,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    matched_queries: &'a [String],
 }
 
 impl<'a> OneHit<'a> {
@@ -109,6 +113,7 @@ impl<'a> OneHit<'a> {
             fields: hit.fields.as_ref(),
             highlight: hit.highlight.as_ref(),
             sort: hit.sort.as_ref().and_then(shown),
+            matched_queries: &hit.matched_queries,
         })
     }
 }
@@ -122,6 +127,7 @@ pub(super) fn answer(found: &SearchResponse, look: &Look, status: Option<u16>) -
         pit_id: found.pit_id.as_deref().filter(|_| look.scroll_id.is_none()),
         took: found.took_ms,
         timed_out: false,
+        terminated_early: found.terminated_early,
         shards: json!({"total": found.shards, "successful": found.shards, "skipped": 0, "failed": 0}),
         hits: Hits {
             total: look.total(found.total),

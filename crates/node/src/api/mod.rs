@@ -9,6 +9,7 @@ mod cat_table;
 mod cluster;
 mod connectors;
 mod documents;
+mod fields;
 mod gets;
 mod hits;
 mod indices;
@@ -43,6 +44,7 @@ pub(crate) fn routes() -> Routes {
     cluster::routes(&mut table);
     cat::routes(&mut table);
     indices::routes(&mut table);
+    fields::routes(&mut table);
     aliases::routes(&mut table);
     template_api::routes(&mut table);
     documents::routes(&mut table);

@@ -184,6 +184,9 @@ fn apply_params(request: &mut SearchRequest, params: &Params) -> Result<()> {
     {
         request.from = from;
     }
+    if let Some(count) = whole(params, "terminate_after", |_| "terminateAfter must be > 0".to_owned())? {
+        request.terminate_after = Some(count as u64).filter(|count| *count > 0);
+    }
     if let Some(sort) = params.list("sort") {
         request.sort = SortKey::parse_list(&json!(sort))?;
     }

@@ -101,7 +101,11 @@ impl Call {
 
 /// Reads JSON from a body.
 pub(crate) fn parse_json(bytes: &[u8]) -> Result<Value> {
-    serde_json::from_slice(bytes).map_err(|error| malformed_json(&error))
+    serde_json::from_slice(bytes).map_err(|error| match tributary_protocol::request::malformed(bytes) {
+        Some(malformed) => malformed.into(),
+        // The first value is well formed: something follows it.
+        None => malformed_json(&error),
+    })
 }
 
 /// Elasticsearch's name for the first token of a value.

@@ -93,6 +93,8 @@ pub(crate) struct Style {
     pretty: Option<bool>,
     filter: Option<FilterPath>,
     wish: Wish,
+    /// Whether errors tell their causes as a text too.
+    trace: bool,
 }
 
 impl Style {
@@ -100,7 +102,7 @@ impl Style {
     pub(crate) fn new(params: &Params, wish: Wish) -> Result<Self> {
         let pretty = params.flag("pretty")?;
         params.flag("human")?;
-        params.flag("error_trace")?;
+        let trace = params.flag_or("error_trace", false)?;
         let filter = params.get("filter_path").and_then(FilterPath::parse);
         let wish = match params.get("format") {
             Some("json") => Wish::Json(None),
@@ -110,7 +112,7 @@ impl Style {
             }
             _ => wish,
         };
-        Ok(Self { pretty, filter, wish })
+        Ok(Self { pretty, filter, wish, trace })
     }
 
     /// For answers before the request was understood.
@@ -158,14 +160,42 @@ impl Style {
 
     /// Writes an error. `filter_path` does not apply to errors.
     pub(crate) fn error(&self, error: &ApiError) -> Response<Body> {
-        let value = error.body();
-        let pretty_wanted = self.pretty.unwrap_or(false);
-        let bytes = if pretty_wanted { pretty(&value) } else { value.to_string().into_bytes() };
-        let mut response = respond(error.status(), bytes.into(), self.wish.json_type());
+        let mut value = error.body();
+        if self.trace {
+            traced(&mut value["error"]);
+        }
+        let (bytes, media) = match self.wish {
+            Wish::Yaml => (yaml(&value), "application/yaml"),
+            _ if self.pretty == Some(true) => (pretty(&value), self.wish.json_type()),
+            _ => (value.to_string().into_bytes(), self.wish.json_type()),
+        };
+        let mut response = respond(error.status(), bytes.into(), media);
         for (name, value) in error.headers() {
             response.headers_mut().append(name.clone(), value.clone());
         }
         response
+    }
+}
+
+/// Adds `stack_trace` to an error, its roots and its causes: there is no Java stack here, so it is the chain of causes.
+fn traced(error: &mut Value) {
+    let Some(object) = error.as_object_mut() else { return };
+    if let Some(roots) = object.get_mut("root_cause").and_then(Value::as_array_mut) {
+        roots.iter_mut().for_each(traced);
+    }
+    let text = chain(object);
+    if let Some(cause) = object.get_mut("caused_by") {
+        traced(cause);
+    }
+    object.insert("stack_trace".into(), text.into());
+}
+
+fn chain(error: &serde_json::Map<String, Value>) -> String {
+    let part = |name: &str| error.get(name).and_then(Value::as_str).unwrap_or("null");
+    let own = format!("{}: {}", part("type"), part("reason"));
+    match error.get("caused_by").and_then(Value::as_object) {
+        Some(cause) => format!("{own}\nCaused by: {}", chain(cause)),
+        None => own,
     }
 }
 

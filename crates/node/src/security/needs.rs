@@ -92,6 +92,7 @@ fn on_index(method: &Method, rest: &str) -> Need {
         "" if delete => index(&["delete_index"], "indices:admin/delete"),
         "" => index(&["create_index"], "indices:admin/create"),
         "_search" | "_count" | "_pit" => index(&["read"], "indices:data/read/search"),
+        "_field_caps" => index(&["read"], "indices:data/read/field_caps"),
         "_msearch" => index(&["read"], "indices:data/read/msearch"),
         "_mget" => index(&["read"], "indices:data/read/mget[shard]"),
         "_doc" | "_source" if read => index(&["read"], "indices:data/read/get"),

@@ -156,6 +156,9 @@ fn set_values(stored: &Value, values: &Map<String, Value>) -> Result<Change> {
             unknown.join(", ")
         )));
     }
+    if values.values().any(Value::is_null) {
+        return Err(ProtocolError::null_pointer());
+    }
     let fields: Map<String, Value> =
         values.iter().map(|(name, value)| (name.clone(), json!({"value": value}))).collect();
     merged(stored, json!({"configuration": fields, "status": ConnectorStatus::Configured.as_str()}))

@@ -156,6 +156,9 @@ fn scalar(value: &Located, tokens: &[&str]) -> Parsed<Value> {
     if tokens.contains(&value.token()) {
         return Ok(value.to_value());
     }
+    if let Kind::Broken(fault) = &value.kind {
+        return Err((**fault).clone());
+    }
     let reason = format!("Unsupported token [{}]", value.token());
     Err(Fault::of(value.at, Cause::new("x_content_parse_exception", reason)))
 }

@@ -106,7 +106,7 @@ impl CreateConnector {
     /// As connector-api 2.3 and 6.1.
     pub fn parse(body: &[u8]) -> Result<Self, ProtocolError> {
         let mut request = Self::default();
-        if !body.iter().all(u8::is_ascii_whitespace) {
+        if !body.is_empty() {
             request.read(body)?;
         }
         request.check()?;
@@ -158,7 +158,7 @@ const CONFIGURATION: Shape = single(
     &[optional("configuration", Takes::Object), optional("values", Takes::Object)],
 );
 const ERROR: Shape = single("connector_update_error_request", &[required("error", Takes::TextOrNull)]);
-const FEATURES: Shape = single("connector_update_features_request", &[required("features", Takes::Object)]);
+const FEATURES: Shape = single("connector_update_features_request", &[optional("features", Takes::Object)]);
 const FILTERING: Shape = single(
     "connector_update_filtering_request",
     &[
@@ -215,8 +215,12 @@ impl ConnectorRequest {
             op => Located::parse(body).and_then(|body| read(op, &body, now, &mut broken))?,
         };
         no_broken_rule(broken)?;
-        // A body without a request has a broken rule.
-        request.ok_or_else(not_understood)
+        request.ok_or_else(|| match op {
+            // The only key that may be missing and must not (connector-api 10.1).
+            ConnectorOp::Features => ProtocolError::null_pointer(),
+            // A body without a request has a broken rule.
+            _ => not_understood(),
+        })
     }
 }
 
@@ -246,7 +250,10 @@ fn read(
         ConnectorOp::Error => {
             ConnectorRequest::Error(only(&ERROR, body, |value| Ok(value.text().map(str::to_owned)))?)
         }
-        ConnectorOp::Features => ConnectorRequest::Features(only(&FEATURES, body, settings::features)?),
+        ConnectorOp::Features => {
+            let features = only(&FEATURES, body, |value| settings::features(value).map(Some))?;
+            return Ok(features.map(ConnectorRequest::Features));
+        }
         ConnectorOp::FilteringValidation => {
             ConnectorRequest::FilteringValidation(only(&VALIDATION, body, filtering::validation)?)
         }
@@ -320,14 +327,7 @@ fn configuration(body: &Located, broken: &mut Vec<String>) -> Parsed<Option<Conn
     })?;
     let message = match (whole, values) {
         (Some(whole), None) => return Ok(Some(ConnectorRequest::Configuration(whole))),
-        (None, Some(values)) => {
-            let nulls: Vec<&str> =
-                values.iter().filter(|(_, value)| value.is_null()).map(|(name, _)| name.as_str()).collect();
-            if nulls.is_empty() {
-                return Ok(Some(ConnectorRequest::ConfigurationValues(values)));
-            }
-            format!("[values] cannot be [null]: [{}]", nulls.join(", "))
-        }
+        (None, Some(values)) => return Ok(Some(ConnectorRequest::ConfigurationValues(values))),
         (None, None) => "[configuration] and [values] cannot both be null.".to_owned(),
         (Some(_), Some(_)) => {
             "[configuration] and [values] cannot both be provided in the same request.".to_owned()

@@ -10,6 +10,7 @@ use crate::ProtocolError;
 pub(super) type Parsed<T> = Result<T, Fault>;
 
 const PARSE: &str = "x_content_parse_exception";
+const CUT_OFF: &str = "x_content_e_o_f_exception";
 
 /// An exception as Elasticsearch shows it: type, reason, cause.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,7 +37,7 @@ impl Cause {
     /// The cause that helps most: the innermost of the parsing exceptions.
     pub(super) fn root(&self) -> &Self {
         match &self.caused_by {
-            Some(inner) if self.es_type == PARSE && inner.es_type == PARSE => inner.root(),
+            Some(inner) if self.es_type == PARSE && [PARSE, CUT_OFF].contains(&inner.es_type) => inner.root(),
             _ => self,
         }
     }

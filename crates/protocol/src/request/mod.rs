@@ -11,9 +11,11 @@ mod secret;
 mod settings;
 mod suggest;
 mod sync_job;
+mod syntax;
 
 pub(crate) use connector::MANAGED_PREFIX;
 pub use connector::{ConnectorRequest, CreateConnector};
+pub use json::malformed;
 pub use secret::SecretRequest;
 pub use sync_job::{CreateSyncJob, SyncJobRequest};
 

@@ -78,17 +78,24 @@ impl Shape {
         object: &Located,
         mut each: impl FnMut(&'static str, &Located) -> Parsed<()>,
     ) -> Parsed<()> {
-        let Kind::Object(members) = &object.kind else {
-            return Err(Fault::parser(
-                object.at,
-                self.parser,
-                format!("Expected START_OBJECT but was: {}", object.token()),
-            ));
+        let members = match &object.kind {
+            Kind::Object(members) => members,
+            Kind::Broken(fault) => return Err((**fault).clone()),
+            _ => {
+                let message = format!("Expected START_OBJECT but was: {}", object.token());
+                return Err(Fault::parser(object.at, self.parser, message));
+            }
         };
         for member in members {
+            if let Kind::Broken(fault) = &member.value.kind {
+                return Err((**fault).clone());
+            }
             let Some(key) = self.keys.iter().find(|key| key.name == member.name) else {
                 if self.strict {
                     return Err(self.unknown(&member.name, member.at));
+                }
+                if let Some(fault) = member.value.broken() {
+                    return Err(fault.clone());
                 }
                 continue;
             };
@@ -97,7 +104,9 @@ impl Shape {
                     format!("{} doesn't support values of type: {}", key.name, member.value.token());
                 return Err(Fault::parser(member.value.at, self.parser, message));
             }
-            each(key.name, &member.value).map_err(|fault| fault.in_field(self.parser, key.name))?;
+            let read = each(key.name, &member.value);
+            let read = read.and_then(|()| member.value.broken().map_or(Ok(()), |fault| Err(fault.clone())));
+            read.map_err(|fault| fault.in_field(self.parser, key.name))?;
         }
         let given = |key: &&Key| members.iter().any(|member| member.name == key.name);
         let missing: Vec<&str> =
@@ -222,6 +231,9 @@ impl Located {
     }
 
     fn unsupported(&self, wanted: &str) -> Fault {
+        if let Kind::Broken(fault) = &self.kind {
+            return (**fault).clone();
+        }
         Fault::illegal(self.at, format!("Expected {wanted} but found [{}]", self.token()))
     }
 

@@ -127,15 +127,19 @@ pub(crate) enum Node {
         field: String,
     },
     Ids(Vec<String>),
+    /// `analyzed`: written as the words of a text field are, as in query strings.
     Prefix {
         field: String,
         value: String,
         case_insensitive: bool,
+        analyzed: bool,
     },
+    /// `analyzed`: written as the words of a text field are, as in query strings.
     Wildcard {
         field: String,
         value: String,
         case_insensitive: bool,
+        analyzed: bool,
     },
     Regexp {
         field: String,

@@ -116,11 +116,17 @@ impl<'a> Compiler<'a> {
             Node::Range { field, bounds } => self.range(field, bounds),
             Node::Exists { field } => Ok(self.exists(field)),
             Node::Ids(ids) => Ok(ids_query(ids)),
-            Node::Prefix { field, value, case_insensitive } => {
-                self.on_fields(field, "prefix", |leaf| self.prefix(leaf, value, *case_insensitive))
+            Node::Prefix { field, value, case_insensitive, analyzed } => {
+                self.on_fields(field, "prefix", |leaf| {
+                    let text = self.pattern_text(leaf, value, *analyzed);
+                    self.prefix(leaf, &text, *case_insensitive)
+                })
             }
-            Node::Wildcard { field, value, case_insensitive } => {
-                self.on_fields(field, "wildcard", |leaf| Ok(self.wildcard(leaf, value, *case_insensitive)))
+            Node::Wildcard { field, value, case_insensitive, analyzed } => {
+                self.on_fields(field, "wildcard", |leaf| {
+                    let text = self.pattern_text(leaf, value, *analyzed);
+                    Ok(self.wildcard(leaf, &text, *case_insensitive))
+                })
             }
             Node::Regexp { field, value, case_insensitive } => {
                 self.on_fields(field, "regexp", |leaf| self.regexp(leaf, value, *case_insensitive))
@@ -483,9 +489,10 @@ impl<'a> Compiler<'a> {
         Box::new(LeafQuery::Pattern { field, prefix, skip, matcher })
     }
 
-    /// The text of a pattern as the field's terms are written.
-    fn pattern_text(&self, leaf: &Leaf, text: &str) -> String {
+    /// The text of a pattern as the field's terms are written; on a text field only where that is asked for.
+    fn pattern_text(&self, leaf: &Leaf, text: &str, analyzed: bool) -> String {
         match leaf.ty.storage() {
+            Storage::Text if !analyzed => text.to_owned(),
             Storage::Text => self.mapping.analyzers.get(leaf.search_analyzer).normalize(text),
             _ => leaf
                 .normalizer
@@ -504,12 +511,10 @@ impl<'a> Compiler<'a> {
                 Some(Arc::new(move |term| term.to_lowercase().starts_with(&wanted))),
             ));
         }
-        let text = if leaf.ty.is_text() { text.to_owned() } else { self.pattern_text(leaf, text) };
-        Ok(self.pattern(leaf, &text, None))
+        Ok(self.pattern(leaf, text, None))
     }
 
     fn wildcard(&self, leaf: &Leaf, text: &str, case_insensitive: bool) -> Compiled {
-        let text = self.pattern_text(leaf, text);
         if case_insensitive {
             let glob = Glob::new(&text.to_lowercase().chars().collect::<Vec<_>>(), true);
             return self.pattern(leaf, "", Some(Arc::new(move |term| glob.matches(&term.to_lowercase()))));

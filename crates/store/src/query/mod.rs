@@ -8,6 +8,7 @@ mod compile_score;
 mod compile_text;
 mod fuzzy;
 mod leaf;
+mod named;
 mod parse;
 mod parse_text;
 mod phrase;
@@ -19,6 +20,7 @@ use serde_json::Value;
 use ast::{BoolNode, Node};
 pub(crate) use compile::{Compiler, column_of};
 pub(crate) use leaf::open_column;
+pub(crate) use named::named;
 pub(crate) use parse::{json_token, scalar_text};
 
 use crate::error::Result;

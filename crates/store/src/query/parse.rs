@@ -106,7 +106,7 @@ impl Parser {
         };
         let mut entries = object.iter();
         let Some((name, body)) = entries.next() else {
-            return Err(StoreError::illegal("query malformed, empty clause found"));
+            return Err(StoreError::illegal(crate::error::EMPTY_CLAUSE).about(value));
         };
         if !KNOWN.contains(&name.as_str()) {
             return Err(unknown(name).about(body));
@@ -166,15 +166,21 @@ impl Parser {
         }
     }
 
+    /// The queries of a `bool` query's clause.
+    fn clauses(self, clause: &str, value: &Value) -> Result<Vec<Node>> {
+        let inside = value.is_object() || value.is_array();
+        self.list(clause, value).map_err(|error| if inside { error.in_field("bool", clause) } else { error })
+    }
+
     fn boolean(self, body: &Object) -> Result<Node> {
         let mut parts = BoolNode::default();
         let mut boost = 1.0;
         for (key, value) in body {
             match key.as_str() {
-                "must" => parts.must = self.list(key, value)?,
-                "filter" => parts.filter = self.list(key, value)?,
-                "should" => parts.should = self.list(key, value)?,
-                "must_not" | "mustNot" => parts.must_not = self.list(key, value)?,
+                "must" => parts.must = self.clauses("must", value)?,
+                "filter" => parts.filter = self.clauses("filter", value)?,
+                "should" => parts.should = self.clauses("should", value)?,
+                "must_not" | "mustNot" => parts.must_not = self.clauses("must_not", value)?,
                 "minimum_should_match" => parts.minimum_should_match = Some(scalar_text(value)),
                 "boost" => boost = number("bool", "boost", value)?,
                 "adjust_pure_negative" | "_name" => {}
@@ -548,8 +554,8 @@ fn pattern(query: &str, body: &Object) -> Result<Node> {
     let value = text.ok_or_else(|| StoreError::illegal("value cannot be null"))?;
     let field = field.clone();
     let node = match query {
-        "prefix" => Node::Prefix { field, value, case_insensitive },
-        "wildcard" => Node::Wildcard { field, value, case_insensitive },
+        "prefix" => Node::Prefix { field, value, case_insensitive, analyzed: false },
+        "wildcard" => Node::Wildcard { field, value, case_insensitive, analyzed: false },
         _ if value.chars().count() > MAX_REGEX => {
             return Err(StoreError::illegal(format!(
                 "The length of regex [{}] used in the Regexp Query request has exceeded the allowed maximum of [{MAX_REGEX}]. \

@@ -291,7 +291,12 @@ impl Parser<'_> {
             } else {
                 each(fields, |field| match word {
                     "*" => Node::Exists { field },
-                    _ => Node::Wildcard { field, value: word.to_owned(), case_insensitive: false },
+                    _ => Node::Wildcard {
+                        field,
+                        value: word.to_owned(),
+                        case_insensitive: false,
+                        analyzed: true,
+                    },
                 })
             }
         } else if let Some(edits) = fuzzy {
@@ -399,6 +404,7 @@ impl Parser<'_> {
                 field,
                 value: prefix.to_owned(),
                 case_insensitive: false,
+                analyzed: true,
             })));
         }
         let mut options = self.defaults.options.clone();

@@ -41,6 +41,8 @@ pub(super) struct Job<'a> {
     pub(super) min_score: Option<f32>,
     /// Count until this many; `None` counts nothing.
     pub(super) count_to: Option<u64>,
+    /// Look at no more than this many documents.
+    pub(super) limit: Option<u64>,
     /// Whether aggregations want the documents.
     pub(super) keep_docs: bool,
     /// Whether they want the scores too.
@@ -53,6 +55,8 @@ pub(super) struct Found {
     pub(super) candidates: Vec<Candidate>,
     pub(super) count: u64,
     pub(super) max_score: Option<f32>,
+    /// Whether there was more than the limit.
+    pub(super) cut: bool,
     /// Documents by segment, for aggregations.
     pub(super) docs: Vec<Vec<DocId>>,
     /// Their scores, when wanted.
@@ -151,6 +155,7 @@ impl<'a> Job<'a> {
             want: 0,
             min_score: None,
             count_to: None,
+            limit: None,
             keep_docs: true,
             keep_scores: false,
         }
@@ -203,6 +208,9 @@ impl SegmentRun<'_> {
     /// Whether the rest of the documents makes no difference.
     fn done(&self, kept: usize, found: &Found) -> bool {
         let job = self.job;
+        if found.cut || job.limit.is_some() && (job.want > 0 || job.keep_docs) {
+            return found.cut;
+        }
         let counted = self.known || job.count_to.is_none_or(|limit| found.count > limit);
         let filled = job.want == 0 || (self.in_order && found.candidates.len() + kept >= job.want);
         counted && filled && !job.keep_docs
@@ -248,6 +256,10 @@ impl SegmentRun<'_> {
             if live {
                 let score = if job.scored { scorer.score() } else { 1.0 };
                 if job.min_score.is_none_or(|least| score >= least) {
+                    if job.limit.is_some_and(|limit| found.count >= limit) {
+                        found.cut = true;
+                        break;
+                    }
                     found.count += 1;
                     if job.scored && found.max_score.is_none_or(|max| score > max) {
                         found.max_score = Some(score);

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
+use tantivy::query::Weight;
+use tantivy::{DocId, DocSet, SegmentReader};
 
 use super::collect::{Candidate, Found, Job, weigh};
 use super::highlight::Highlighter;
@@ -178,6 +180,7 @@ pub(crate) fn execute(views: &Views, request: &SearchRequest, now_ms: i64) -> Re
             want: request.from + request.size,
             min_score: request.min_score,
             count_to,
+            limit: request.terminate_after,
             keep_docs: !request.aggs.is_empty(),
             keep_scores: aggs::needs_scores(&request.aggs),
         };
@@ -200,6 +203,7 @@ pub(crate) fn execute(views: &Views, request: &SearchRequest, now_ms: i64) -> Re
             collector.collect(input).map_err(|error| error.in_search(&part.state.name, &part.state.uuid))?;
         }
         total.count += found.count;
+        total.cut |= found.cut;
         total.max_score = match (total.max_score, found.max_score) {
             (Some(a), Some(b)) => Some(a.max(b)),
             (a, b) => a.or(b),
@@ -234,6 +238,7 @@ pub(crate) fn execute(views: &Views, request: &SearchRequest, now_ms: i64) -> Re
         hits,
         aggregations,
         pit_id: request.pit.clone(),
+        terminated_early: request.terminate_after.map(|_| total.cut),
     })
 }
 
@@ -258,7 +263,8 @@ fn run(job: &Job<'_>, part: &Prepared<'_>, request: &SearchRequest) -> Result<Fo
     };
     let unfiltered = Job { want: 0, count_to: None, plans: &[], after: None, ..*job }.run()?;
     let filtered = Job { filter: Some(filter), keep_docs: false, keep_scores: false, ..*job }.run()?;
-    Ok(Found { docs: unfiltered.docs, scores: unfiltered.scores, ..filtered })
+    let cut = unfiltered.cut || filtered.cut;
+    Ok(Found { docs: unfiltered.docs, scores: unfiltered.scores, cut, ..filtered })
 }
 
 fn total_of(track: TrackTotal, count: u64) -> Option<Total> {
@@ -278,6 +284,23 @@ fn merge(
     let Some(first) = prepared.first() else { return Vec::new() };
     super::collect::order(&first.plans, &mut candidates);
     candidates.into_iter().skip(request.from).take(request.size).collect()
+}
+
+/// A query's name, and the query for one index.
+type Named<'a> = (&'a str, Box<dyn Weight>);
+
+/// The names of those queries that a document matches, each once.
+fn matched(named: &[Named<'_>], segment: &SegmentReader, doc: DocId) -> Result<Vec<String>> {
+    let mut names: Vec<String> = Vec::new();
+    for (name, weight) in named {
+        let mut scorer = weight.scorer(segment, 1.0).map_err(|error| search_error(&error))?;
+        if (scorer.doc() == doc || scorer.doc() < doc && scorer.seek(doc) == doc)
+            && !names.iter().any(|known| known == name)
+        {
+            names.push((*name).to_owned());
+        }
+    }
+    Ok(names)
 }
 
 /// How candidates become hits.
@@ -305,6 +328,7 @@ impl Fetching<'_> {
         let sorted = !only_by_score(keys);
         let show_score =
             self.scored && (!sorted || keys.iter().any(|key| key.field == "_score") || request.track_scores);
+        let mut named = HashMap::new();
         let mut columns = HashMap::new();
         let mut hits = Vec::with_capacity(page.len());
         for candidate in page {
@@ -321,9 +345,28 @@ impl Fetching<'_> {
             let mut hit = self.hit(part, seq, highlighters.get(candidate.index))?;
             hit.score = show_score.then_some(candidate.score);
             hit.sort = sort;
+            if !request.named.is_empty() {
+                let weights = match named.entry(candidate.index) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => entry.insert(self.named(part)?),
+                };
+                hit.matched_queries = matched(weights, segment, candidate.doc)?;
+            }
             hits.push(hit);
         }
         Ok(hits)
+    }
+
+    /// The queries with a name, ready for an index.
+    fn named(&self, part: &Prepared<'_>) -> Result<Vec<Named<'_>>> {
+        let state = part.state;
+        let compiler = Compiler::new(&state.name, &state.uuid, &part.mapping, part.view, self.now_ms, false);
+        let mut ready = Vec::with_capacity(self.request.named.len());
+        for (name, query) in &self.request.named {
+            let compiled = compiler.compile(&query.0)?;
+            ready.push((name.as_str(), weigh(&*compiled, part.view, false)?));
+        }
+        Ok(ready)
     }
 
     /// The hit of a document, without score and sort values.
@@ -349,6 +392,7 @@ impl Fetching<'_> {
             fields,
             highlight,
             sort: None,
+            matched_queries: Vec::new(),
         })
     }
 }

@@ -279,6 +279,9 @@ impl Collector<'_> {
                     self.each(field, |_| Wanted::Term(scalar_text(value)));
                 }
             }
+            Node::Prefix { field, value, analyzed: true, .. } => {
+                self.each(field, |_| Wanted::Prefix(value.to_lowercase()));
+            }
             Node::Prefix { field, value, .. } => self.each(field, |_| Wanted::Prefix(value.clone())),
             Node::Wildcard { field, value, .. } => {
                 self.each(field, |_| {

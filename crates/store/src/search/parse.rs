@@ -10,16 +10,8 @@ use crate::error::{Cause, ErrorKind, Result, StoreError};
 use crate::query::{Query, json_token, scalar_text};
 
 /// Accepted and without effect here.
-const IGNORED: [&str; 8] = [
-    "timeout",
-    "terminate_after",
-    "profile",
-    "explain",
-    "stats",
-    "ext",
-    "min_compatible_shard_node",
-    "batched_reduce_size",
-];
+const IGNORED: [&str; 7] =
+    ["timeout", "profile", "explain", "stats", "ext", "min_compatible_shard_node", "batched_reduce_size"];
 /// What Elasticsearch can do and this store cannot.
 const UNSUPPORTED: [&str; 13] = [
     "collapse",
@@ -85,6 +77,12 @@ pub(super) fn request(body: &Value) -> Result<SearchRequest> {
     Ok(request)
 }
 
+/// How many documents are looked at; zero sets no limit.
+pub(crate) fn terminate_after(count: i64) -> Result<Option<u64>> {
+    let count = u64::try_from(count).map_err(|_| StoreError::illegal("terminateAfter must be > 0"))?;
+    Ok(Some(count).filter(|count| *count > 0))
+}
+
 fn member(request: &mut SearchRequest, key: &str, value: &Value) -> Result<()> {
     match key {
         "query" | "post_filter" => {
@@ -93,6 +91,7 @@ fn member(request: &mut SearchRequest, key: &str, value: &Value) -> Result<()> {
                 return Err(StoreError::parsing(reason).about(value));
             }
             let query = Query::parse(value)?;
+            request.named.extend(crate::query::named(value)?);
             if key == "query" {
                 request.query = query;
             } else {
@@ -125,6 +124,7 @@ fn member(request: &mut SearchRequest, key: &str, value: &Value) -> Result<()> {
             request.stored_fields =
                 (list.as_slice() != ["_none_"]).then_some(list).or_else(|| Some(Vec::new()));
         }
+        "terminate_after" => request.terminate_after = terminate_after(whole(value)?)?,
         "version" => request.version = flag(key, value)?,
         "seq_no_primary_term" => request.seq_no_primary_term = flag(key, value)?,
         "min_score" => {

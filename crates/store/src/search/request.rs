@@ -63,6 +63,10 @@ pub struct SearchRequest {
     pub version: bool,
     /// Return `_seq_no` and `_primary_term`.
     pub seq_no_primary_term: bool,
+    /// Of each index, look at no more than this many documents.
+    pub terminate_after: Option<u64>,
+    /// Queries with a name, of which each hit tells whether it matches them.
+    pub named: Vec<(String, Query)>,
     /// The least score.
     pub min_score: Option<f32>,
     /// `highlight`.
@@ -187,6 +191,8 @@ impl SearchRequest {
             stored_fields: None,
             version: false,
             seq_no_primary_term: false,
+            terminate_after: None,
+            named: Vec::new(),
             min_score: None,
             highlight: None,
             aggs: Vec::new(),

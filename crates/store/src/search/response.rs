@@ -30,6 +30,8 @@ pub struct SearchResponse {
     pub aggregations: Option<Map<String, Value>>,
     /// The point in time that was used.
     pub pit_id: Option<String>,
+    /// Whether an index had more than `terminate_after` documents, where that was asked for.
+    pub terminated_early: Option<bool>,
 }
 
 /// One hit.
@@ -56,4 +58,6 @@ pub struct Hit {
     pub highlight: Option<Map<String, Value>>,
     /// The sort values, when sorted.
     pub sort: Option<Vec<Value>>,
+    /// The names of the queries it matches, where any has a name.
+    pub matched_queries: Vec<String>,
 }

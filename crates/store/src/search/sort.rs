@@ -19,7 +19,11 @@ enum Source {
     Score,
     /// The place of the document in the view.
     Place,
-    Int(String),
+    /// `narrow`: of 32 bits or fewer, of which the greatest value stands for nothing.
+    Int {
+        column: String,
+        narrow: bool,
+    },
     Float {
         column: String,
         single: bool,
@@ -103,7 +107,7 @@ impl Plan {
         plan.source = match key.field.as_str() {
             "_score" => Source::Score,
             "_doc" | "_shard_doc" => Source::Place,
-            "_seq_no" => Source::Int("s".to_owned()),
+            "_seq_no" => Source::Int { column: "s".to_owned(), narrow: false },
             "_id" => {
                 return Err(StoreError::illegal(
                     "Fielddata access on the _id field is disallowed, you can re-enable it by updating the dynamic cluster \
@@ -162,7 +166,7 @@ impl Plan {
         let reader = match &self.source {
             Source::Score => Reader::Score,
             Source::Place => Reader::Place(base),
-            Source::Int(name) => Reader::Int(open(name)?.and_then(as_int)),
+            Source::Int { column: name, .. } => Reader::Int(open(name)?.and_then(as_int)),
             Source::Float { column, .. } => Reader::Float(open(column)?.and_then(as_float)),
             Source::Text(name) => Reader::Text(match open(name)? {
                 Some(DynamicColumn::Str(column)) => Some(column),
@@ -190,7 +194,10 @@ impl Plan {
         };
         Ok(match reader {
             // The greatest value of the type stands for nothing, and is shown, as in Elasticsearch.
-            Reader::Int(_) => directed(if last == self.descending { 0 } else { u64::MAX }, self.descending),
+            Reader::Int(_) => {
+                let narrow = matches!(self.source, Source::Int { narrow: true, .. });
+                directed(int_code(extreme(narrow, last == self.descending)), self.descending)
+            }
             Reader::Float(_) => {
                 let value = if last == self.descending { f64::NEG_INFINITY } else { f64::INFINITY };
                 directed(float_code(value), self.descending)
@@ -208,9 +215,9 @@ impl Plan {
         };
         let text = scalar_text(value);
         match &self.source {
-            Source::Int(_) => {
+            Source::Int { narrow, .. } => {
                 if value.is_null() {
-                    return Ok(SortValue::Int(if self.descending { i64::MIN } else { i64::MAX }));
+                    return Ok(SortValue::Int(extreme(*narrow, self.descending)));
                 }
                 let parsed = text.parse::<i64>().ok().or_else(|| match value {
                     Value::Bool(on) => Some(i64::from(*on)),
@@ -277,7 +284,7 @@ impl Plan {
                 }
                 SortValue::Text(text)
             }
-            (Source::Int(_), _) => SortValue::Int((raw ^ (1 << 63)) as i64),
+            (Source::Int { .. }, _) => SortValue::Int((raw ^ (1 << 63)) as i64),
             (Source::Place, _) => SortValue::Int(i64::try_from(raw).unwrap_or(i64::MAX)),
             (Source::Float { single, .. }, _) => SortValue::Float { value: float_of(raw), single: *single },
             (Source::Score, _) => SortValue::Float { value: float_of(raw), single: true },
@@ -334,12 +341,25 @@ pub(crate) fn single_value(value: f64) -> Value {
 
 fn source_of(ty: FieldType, column: String) -> Source {
     match ty.storage() {
-        Storage::Int => Source::Int(column),
+        Storage::Int => {
+            let narrow = matches!(ty, FieldType::Integer | FieldType::Short | FieldType::Byte);
+            Source::Int { column, narrow }
+        }
         Storage::Float => {
             let single = matches!(ty, FieldType::Float | FieldType::HalfFloat);
             Source::Float { column, single }
         }
         _ => Source::Text(column),
+    }
+}
+
+/// The least or greatest value of a type.
+fn extreme(narrow: bool, least: bool) -> i64 {
+    match (narrow, least) {
+        (true, true) => i64::from(i32::MIN),
+        (true, false) => i64::from(i32::MAX),
+        (false, true) => i64::MIN,
+        (false, false) => i64::MAX,
     }
 }
 
