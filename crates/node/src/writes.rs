@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use tributary_protocol::mappings;
-use tributary_store::{CreateIndex, ErrorKind, IndexInfo, ResolveOptions, Store, StoreError};
+use tributary_store::{CreateIndex, ErrorKind, IndexInfo, ResolveOptions, Store, StoreError, WriteIndex};
 
 use crate::http::{ApiError, Call, Params, Result};
 use crate::node::Node;
@@ -20,14 +20,14 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    fn of(info: &IndexInfo) -> Self {
+    fn of(index: &WriteIndex) -> Self {
         let pipeline = |name: &str| {
-            let text = info.settings.get(name).and_then(Value::as_str)?;
+            let text = index.setting(name)?;
             (text != "_none" && !text.is_empty()).then(|| text.to_owned())
         };
         Self {
-            index: info.name.clone(),
-            copies: copies(info),
+            index: index.name().to_owned(),
+            copies: copies_of(index.setting("number_of_replicas")),
             default_pipeline: pipeline("default_pipeline"),
             final_pipeline: pipeline("final_pipeline"),
         }
@@ -36,7 +36,11 @@ impl Target {
 
 /// One primary and the replicas asked for.
 pub(crate) fn copies(info: &IndexInfo) -> u64 {
-    1 + info.settings.get("number_of_replicas").and_then(|n| n.as_str()?.parse::<u64>().ok()).unwrap_or(1)
+    copies_of(info.settings.get("number_of_replicas").and_then(Value::as_str))
+}
+
+fn copies_of(replicas: Option<&str>) -> u64 {
+    1 + replicas.and_then(|replicas| replicas.parse::<u64>().ok()).unwrap_or(1)
 }
 
 /// When a write becomes visible to search.
@@ -85,7 +89,7 @@ impl Node {
 
     /// Makes sure that an index exists, from its template.
     pub(crate) async fn ensure_index(&self, name: &str) -> Result<()> {
-        if self.store.index(name).is_some() {
+        if self.store.write_index(name).is_some() {
             return Ok(());
         }
         match self.create_index(name, CreateIndex::default()).await {
@@ -97,12 +101,12 @@ impl Node {
 
     /// Where a write to this name goes; the index is created when missing.
     pub(crate) async fn target(&self, name: &str, require_alias: bool) -> Result<Target> {
-        if let Some(info) = self.store.index(name) {
-            self.check_index(&info)?;
-            if require_alias && info.name == name {
+        if let Some(index) = self.store.write_index(name) {
+            self.check_index(&index)?;
+            if require_alias && index.name() == name {
                 return Err(not_an_alias(name));
             }
-            return Ok(Target::of(&info));
+            return Ok(Target::of(&index));
         }
         self.check_name(name)?;
         if !name.is_empty()
@@ -124,8 +128,8 @@ impl Node {
             name => name,
         };
         self.ensure_index(concrete).await?;
-        let info = self.store.index(concrete).ok_or_else(|| StoreError::no_such_index(concrete))?;
-        Ok(Target::of(&info))
+        let index = self.store.write_index(concrete).ok_or_else(|| StoreError::no_such_index(concrete))?;
+        Ok(Target::of(&index))
     }
 
     /// The concrete index of a read of one document.

@@ -28,7 +28,7 @@ pub use aggs::AggRequest;
 pub use error::{Cause, ErrorKind, Result, StoreError};
 pub use model::{
     Action, Condition, CreateIndex, Doc, IndexInfo, Outcome, ResolveOptions, StoreOptions, SyncMode,
-    UpdateAction, UpdateFn, VersionType, WriteOp, WriteResult,
+    UpdateAction, UpdateFn, VersionType, WriteIndex, WriteOp, WriteResult,
 };
 pub use query::Query;
 pub use search::{

@@ -2,11 +2,13 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use crate::error::StoreError;
+use crate::state::Meta;
 
 /// How hard the store works to keep an acknowledged write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -97,12 +99,36 @@ pub struct IndexInfo {
     pub doc_count: u64,
     /// Documents deleted or replaced since the index was created.
     pub deleted: u64,
-    /// Bytes: the live sources plus the search index on disk (approximate).
-    pub store_bytes: u64,
     /// The highest sequence number given out; `None` before the first write.
     pub max_seq_no: Option<u64>,
     /// Whether wildcards skip it unless asked (`index.hidden`, or a name that begins with a dot).
     pub hidden: bool,
+}
+
+/// What a write needs to know of an index. Cheap to have, unlike all of [`IndexInfo`].
+#[derive(Debug, Clone)]
+pub struct WriteIndex {
+    pub(crate) name: String,
+    pub(crate) meta: Arc<Meta>,
+}
+
+impl WriteIndex {
+    /// The concrete name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The names of its aliases.
+    pub fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.meta.aliases.keys().map(String::as_str)
+    }
+
+    /// A setting by its name without `index.`, where it was set.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.meta.settings.text(name)
+    }
 }
 
 /// How [`crate::Store::resolve`] treats what is missing.

@@ -15,7 +15,7 @@ use crate::error::{Cause, ErrorKind, Result, StoreError};
 use crate::indexing::SearchState;
 use crate::kv::{Counters, Kv, meta_key};
 use crate::mapping::{Mapping, ObjectNode};
-use crate::model::IndexInfo;
+use crate::model::{IndexInfo, WriteIndex};
 use crate::settings::Settings;
 use crate::sync::{lock, read, write};
 
@@ -159,10 +159,18 @@ impl IndexState {
             aliases: meta.aliases.clone(),
             doc_count: counters.docs,
             deleted: counters.deleted,
-            store_bytes: counters.bytes + self.search.disk_bytes(),
             max_seq_no: counters.next_seq.checked_sub(1),
             hidden: self.hidden(),
         }
+    }
+
+    pub(crate) fn for_writes(&self) -> WriteIndex {
+        WriteIndex { name: self.name.clone(), meta: self.meta() }
+    }
+
+    /// Bytes: the live sources plus the search index on disk (approximate).
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        self.counters().bytes + self.search.disk_bytes()
     }
 
     fn persist(&self, kv: &Kv, mapping: &Mapping, meta: &Meta, durable: bool) -> Result<()> {

@@ -82,12 +82,12 @@ async fn indices(node: Arc<Node>, call: Call) -> Result<Reply> {
     }
     let found = node.resolve(call.maybe_var("index").unwrap_or("_all"), resolve_options(&call)?)?;
     for info in found.iter().filter(|info| health.is_none_or(|wanted| wanted == colour(info))) {
-        grid.push(index_row(info));
+        grid.push(index_row(info, node.store.stored_bytes(&info.name)));
     }
     grid.reply()
 }
 
-fn index_row(info: &IndexInfo) -> Vec<Cell> {
+fn index_row(info: &IndexInfo, stored: u64) -> Vec<Cell> {
     let created = DateTime::<Utc>::from_timestamp_millis(info.created_at).unwrap_or_default();
     vec![
         Cell::text(colour(info)),
@@ -100,9 +100,9 @@ fn index_row(info: &IndexInfo) -> Vec<Cell> {
         Cell::number(info.deleted),
         Cell::number(info.created_at.unsigned_abs()),
         Cell::text(created.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()),
-        Cell::bytes(info.store_bytes),
-        Cell::bytes(info.store_bytes),
-        Cell::bytes(info.store_bytes),
+        Cell::bytes(stored),
+        Cell::bytes(stored),
+        Cell::bytes(stored),
     ]
 }
 
@@ -237,7 +237,7 @@ const NODES: &[Column] = &[
 async fn nodes(node: Arc<Node>, call: Call) -> Result<Reply> {
     let mut grid = Grid::new(NODES, &call)?;
     let id = if call.params.flag_or("full_id", false)? { NODE_ID } else { &NODE_ID[..4] };
-    let used = node.store.indices().iter().map(|info| info.store_bytes).sum();
+    let used = node.store.indices().iter().map(|info| node.store.stored_bytes(&info.name)).sum();
     grid.push(vec![
         Cell::text(id),
         Cell::text("127.0.0.1"),

@@ -175,7 +175,7 @@ async fn delete(node: Arc<Node>, call: Call) -> Result<Reply> {
     let found = node.resolve_names(expression, resolve_options(&call)?)?;
     let given: Vec<&str> = expression.split(',').collect();
     let by_alias = given.iter().find(|name| !found.iter().any(|index| index == *name));
-    if let Some(alias) = by_alias.filter(|name| node.store.index(name).is_some()) {
+    if let Some(alias) = by_alias.filter(|name| node.store.write_index(name).is_some()) {
         return Err(ApiError::illegal(format!(
             "The provided expression [{alias}] matches an alias, specify the corresponding concrete indices instead."
         )));
@@ -297,8 +297,9 @@ async fn stats(node: Arc<Node>, call: Call) -> Result<Reply> {
     for info in &found {
         docs += info.doc_count;
         deleted += info.deleted;
-        bytes += info.store_bytes;
-        let own = numbers(info.doc_count, info.deleted, info.store_bytes);
+        let stored = node.store.stored_bytes(&info.name);
+        bytes += stored;
+        let own = numbers(info.doc_count, info.deleted, stored);
         let entry = json!({
             "uuid": info.uuid, "health": super::cluster::colour(info), "status": "open", "primaries": own, "total": own,
         });

@@ -66,8 +66,8 @@ impl From<ProtocolError> for Refusal {
 impl Node {
     /// The index behind the alias, if it exists.
     pub(super) fn protocol_index(&self, kind: Kind) -> Option<String> {
-        let info = self.store.index(kind.alias()).or_else(|| self.store.index(kind.concrete()));
-        info.map(|info| info.name)
+        let index = self.store.write_index(kind.alias()).or_else(|| self.store.write_index(kind.concrete()));
+        index.map(|index| index.name().to_owned())
     }
 
     /// The index behind the alias; it is created when missing.

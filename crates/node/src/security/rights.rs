@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use tributary_store::{Doc, IndexInfo, Query, ResolveOptions, SearchRequest, StoreError};
+use tributary_store::{Doc, IndexInfo, Query, ResolveOptions, SearchRequest, StoreError, WriteIndex};
 
 use super::needs::{BULK, IndexNeed, Need};
 use super::privileges::{cluster_grants, index_grants};
@@ -54,6 +54,11 @@ fn refused_cluster(who: &str, privilege: &str, action: &str) -> ApiError {
 /// Every name an index has.
 fn names_of(info: &IndexInfo) -> Vec<&str> {
     std::iter::once(info.name.as_str()).chain(info.aliases.keys().map(String::as_str)).collect()
+}
+
+/// As [`names_of`].
+fn names_to_write(index: &WriteIndex) -> Vec<&str> {
+    std::iter::once(index.name()).chain(index.aliases()).collect()
 }
 
 impl Rights {
@@ -141,10 +146,10 @@ impl Node {
     }
 
     /// Refuses an index that the caller may not use for the call at hand.
-    pub(crate) fn check_index(&self, info: &IndexInfo) -> Result<()> {
+    pub(crate) fn check_index(&self, index: &WriteIndex) -> Result<()> {
         match &self.rights {
             Rights::All => Ok(()),
-            Rights::Limited(limits) => limits.check(&names_of(info)),
+            Rights::Limited(limits) => limits.check(&names_to_write(index)),
         }
     }
 
@@ -220,8 +225,8 @@ impl Node {
     }
 
     fn visible_of(&self, limits: &Limits, index: &str) -> Visible {
-        match self.store.index(index).filter(|info| info.name == index) {
-            Some(info) => limits.roles.visible(&names_of(&info)),
+        match self.store.write_index(index).filter(|found| found.name() == index) {
+            Some(found) => limits.roles.visible(&names_to_write(&found)),
             // Deleted, but still in a point in time.
             None => limits.roles.visible(&[index]),
         }
@@ -251,8 +256,8 @@ impl Node {
     /// Refuses an item of a bulk request whose caller has not the privilege for what it does.
     pub(crate) fn check_item(&self, index: &str, privilege: &str) -> Result<()> {
         let Rights::Limited(limits) = &self.rights else { return Ok(()) };
-        let info = self.store.index(index);
-        let names = info.as_ref().map_or_else(|| vec![index], names_of);
+        let found = self.store.write_index(index);
+        let names = found.as_ref().map_or_else(|| vec![index], names_to_write);
         if limits.roles.grants_index(&names, privilege) {
             return Ok(());
         }

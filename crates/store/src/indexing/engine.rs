@@ -242,9 +242,9 @@ impl Engine {
             if item.seq < self.fed {
                 continue;
             }
-            if item.seq > self.fed {
+            if item.from > self.fed {
                 self.run(state, std::mem::take(&mut operations))?;
-                self.replay(state, db, item.seq)?;
+                self.replay(state, db, item.from)?;
             }
             self.fed = item.seq + 1;
             self.make_room(state, &mut operations)?;
@@ -299,7 +299,7 @@ impl Engine {
                 Change::Put { flat: Box::new(flat_of(state, &record)), replaces: record.replaces }
             };
             self.make_room(state, &mut operations)?;
-            self.push_operations(&mut operations, Pending { seq, id: record.id, change });
+            self.push_operations(&mut operations, Pending::new(seq, record.id, change));
             self.fed = seq + 1;
             if operations.len() >= FEED {
                 self.run(state, std::mem::take(&mut operations))?;
@@ -313,6 +313,7 @@ impl Engine {
     /// Brings the search index up to the document store's present state and returns a view of exactly that state.
     pub(super) fn commit(&mut self, state: &IndexState, kv: &Kv) -> Result<View> {
         let db = kv.db()?;
+        state.search.queue.drop_replaced();
         let snapshot = db.snapshot();
         let counters: Counters = snapshot_counters(&db, &snapshot, state.num)?;
         let target = counters.next_seq;

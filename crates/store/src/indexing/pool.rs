@@ -19,12 +19,17 @@ const THREADS: usize = 2;
 const SLICE: usize = 4_096;
 /// Fewer documents wait for a commit, so that a trickle of writes does not keep a search index's writer open.
 const FEED_FROM: usize = 512;
+/// Unless search lags that far behind: documents that change all the time are few, however many changes there are.
+const FEED_LAG: u64 = 50_000;
 /// An index that was searched within this time is refreshed in the background.
 const SEARCH_IDLE_MS: u64 = 30_000;
 /// Writes that nobody searches become visible after this time without writes, or after the longer one in any case.
 const QUIET_MS: u64 = 2_000;
-/// A refresh that no search waits for comes at most this often.
+/// A refresh that no search waits for comes at most this often, and while others write only after the longer time: the
+/// search that needs it first can have it at once.
 const WANTED_MS: u64 = 1_000;
+const WANTED_PAUSE_MS: u64 = 100;
+const WANTED_BUSY_MS: u64 = 5_000;
 const LAZY_COMMIT_MS: u64 = 15_000;
 /// A writer without work is closed, and an index without searches let go, after this.
 const WRITER_IDLE: Duration = Duration::from_secs(10);
@@ -33,6 +38,10 @@ const VIEW_IDLE_MS: u64 = 300_000;
 const VIEW_AGE: Duration = Duration::from_secs(60);
 /// After a failure, the next attempt comes this much later.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How often the threads look around while there was something to do within the longer time.
+const LOOK: Duration = Duration::from_millis(250);
+const BUSY: Duration = Duration::from_secs(5);
 
 const IDLE: u8 = 0;
 const QUEUED: u8 = 1;
@@ -125,8 +134,21 @@ impl Pool {
 
     /// Makes the threads look around often for a while.
     pub(crate) fn poke(&self) {
-        *lock(&self.busy) = Instant::now();
-        self.wake.notify_one();
+        let before = std::mem::replace(&mut *lock(&self.busy), Instant::now());
+        // Threads that were busy lately look around soon by themselves. The lock: not between their look and their sleep.
+        if before.elapsed() >= BUSY {
+            drop(lock(&self.queue));
+            self.wake.notify_one();
+        }
+    }
+
+    /// Takes note of writes. A few wait until there are more of them, or until it is time to make them visible.
+    pub(crate) fn written(&self, state: &Arc<IndexState>) {
+        if state.search.queue.len() >= FEED_FROM || state.search.lag() > FEED_LAG {
+            self.schedule(state, false);
+        } else {
+            self.poke();
+        }
     }
 
     /// Has a deleted index's documents removed.
@@ -166,10 +188,15 @@ impl Pool {
     }
 
     fn work(&self) {
+        let mut looked = Instant::now();
         while !self.stop.load(Ordering::Acquire) {
-            match self.next() {
-                Some(state) => self.run(&state),
-                None => self.tick(),
+            let next = self.next();
+            if next.is_none() || looked.elapsed() >= LOOK {
+                self.tick();
+                looked = Instant::now();
+            }
+            if let Some(state) = next {
+                self.run(&state);
             }
         }
     }
@@ -178,7 +205,7 @@ impl Pool {
     fn next(&self) -> Option<Arc<IndexState>> {
         let mut queue = lock(&self.queue);
         if queue.ready.is_empty() {
-            let wait = if self.any_busy() { Duration::from_millis(250) } else { Duration::from_secs(5) };
+            let wait = if self.any_busy() { LOOK } else { Duration::from_secs(5) };
             queue = self.wake.wait_timeout(queue, wait).map_or_else(|e| e.into_inner().0, |(q, _)| q);
         }
         let next = queue.ready.pop_front();
@@ -187,7 +214,7 @@ impl Pool {
     }
 
     fn any_busy(&self) -> bool {
-        lock(&self.busy).elapsed() < Duration::from_secs(5)
+        lock(&self.busy).elapsed() < BUSY
     }
 
     fn run(&self, state: &Arc<IndexState>) {
@@ -252,8 +279,16 @@ impl Pool {
             return Ok(false);
         }
         let mut handed = 0;
-        while handed < SLICE && search.queue.len() >= FEED_FROM && !self.stop.load(Ordering::Acquire) {
+        if search.queue.len() >= FEED_FROM {
+            search.queue.drop_replaced();
+        }
+        let behind = search.lag() > FEED_LAG;
+        let feeds = || behind || search.queue.len() >= FEED_FROM;
+        while handed < SLICE && feeds() && !self.stop.load(Ordering::Acquire) {
             let batch = search.queue.pop(128, u64::MAX);
+            if batch.is_empty() {
+                break;
+            }
             handed += batch.len();
             let db = self.kv.db()?;
             engine.feed(state, &db, batch)?;
@@ -366,7 +401,8 @@ fn commit_due(state: &IndexState, search: &SearchState, engine: &Engine) -> bool
         return true;
     }
     let since_commit = search.since(&search.last_commit).unwrap_or(u64::MAX);
-    if wanted && since_commit >= WANTED_MS {
+    let paused = |ms: u64| search.since(&search.last_write).is_none_or(|ago| ago >= ms);
+    if wanted && since_commit >= if paused(WANTED_PAUSE_MS) { WANTED_MS } else { WANTED_BUSY_MS } {
         return true;
     }
     if search.view().is_some_and(|view| view.taken.elapsed() > VIEW_AGE) {
@@ -379,7 +415,7 @@ fn commit_due(state: &IndexState, search: &SearchState, engine: &Engine) -> bool
     if searched && state.refresh_interval().is_some_and(|interval| since_commit >= millis(interval)) {
         return true;
     }
-    let quiet = search.since(&search.last_write).is_none_or(|ago| ago >= QUIET_MS);
+    let quiet = paused(QUIET_MS);
     let lazy = millis(engine.last_commit.elapsed());
     lazy >= LAZY_COMMIT_MS || (quiet && lazy >= QUIET_MS)
 }

@@ -1,7 +1,7 @@
 //! Documents on their way from the writer to the search index. A cache: what it does not hold is read again from the
 //! document store, so it may drop whatever exceeds its bound.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::sync::Mutex;
 
 use crate::document::FlatDoc;
@@ -23,11 +23,22 @@ pub(crate) enum Change {
 #[derive(Debug)]
 pub(crate) struct Pending {
     pub(crate) seq: u64,
+    /// The first of the sequence numbers up to `seq` that this settles: those before it were replaced since.
+    pub(crate) from: u64,
     pub(crate) id: String,
     pub(crate) change: Change,
 }
 
 impl Pending {
+    pub(crate) fn new(seq: u64, id: String, change: Change) -> Self {
+        Self { seq, from: seq, id, change }
+    }
+
+    /// Whether what was there of the document before is removed.
+    fn replaces(&self) -> bool {
+        matches!(self.change, Change::Delete | Change::Put { replaces: true, .. })
+    }
+
     fn weight(&self) -> usize {
         match &self.change {
             Change::Put { flat, .. } => flat.weight() + self.id.len(),
@@ -70,11 +81,69 @@ impl PendingQueue {
         taken
     }
 
+    /// Drops what later changes of the same documents replace: it need not go through the search index. To be called
+    /// before the state is taken up to which search is brought, as that holds only the last of these changes.
+    pub(crate) fn drop_replaced(&self) {
+        let mut inner = lock(&self.0);
+        let mut later = HashSet::new();
+        let mut replaced: Vec<bool> = Vec::with_capacity(inner.items.len());
+        for item in inner.items.iter().rev() {
+            replaced.push(later.contains(item.id.as_str()));
+            if item.replaces() {
+                later.insert(item.id.as_str());
+            }
+        }
+        drop(later);
+        if !replaced.contains(&true) {
+            return;
+        }
+        let mut dropped: Option<(u64, u64)> = None;
+        for mut item in std::mem::take(&mut inner.items) {
+            let from = dropped.filter(|(_, end)| *end == item.from).map_or(item.from, |(from, _)| from);
+            if replaced.pop() == Some(true) {
+                inner.bytes -= item.weight();
+                dropped = Some((from, item.seq + 1));
+            } else {
+                item.from = from;
+                dropped = None;
+                inner.items.push_back(item);
+            }
+        }
+    }
+
     pub(crate) fn clear(&self) {
         *lock(&self.0) = Inner::default();
     }
 
     pub(crate) fn len(&self) -> usize {
         lock(&self.0).items.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn delete(seq: u64, id: &str) -> Pending {
+        Pending::new(seq, id.to_owned(), Change::Delete)
+    }
+
+    fn held(queue: &PendingQueue) -> Vec<(u64, u64, String)> {
+        queue.pop(usize::MAX, u64::MAX).into_iter().map(|item| (item.from, item.seq, item.id)).collect()
+    }
+
+    #[test]
+    fn only_the_last_change_of_a_document_is_kept_and_settles_those_before_it() {
+        let queue = PendingQueue::default();
+        // 5 is missing, as if it had not fitted.
+        let ids = [(0, "a"), (1, "b"), (2, "a"), (3, "c"), (4, "c"), (6, "c"), (7, "a")];
+        queue.push(ids.iter().map(|(seq, id)| delete(*seq, id)).collect());
+        queue.drop_replaced();
+        let kept = |from, seq, id: &str| (from, seq, id.to_owned());
+        assert_eq!(held(&queue), [kept(0, 1, "b"), kept(6, 6, "c"), kept(7, 7, "a")]);
+        assert_eq!(lock(&queue.0).bytes, 0);
+        queue.push(vec![delete(8, "a"), delete(9, "a"), delete(10, "b")]);
+        queue.drop_replaced();
+        assert_eq!(held(&queue), [kept(8, 9, "a"), kept(10, 10, "b")]);
     }
 }

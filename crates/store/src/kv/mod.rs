@@ -8,8 +8,11 @@ use std::sync::{Arc, Mutex, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fjall::config::BlockSizePolicy;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable, Snapshot};
+use fjall::config::{BlockSizePolicy, CompressionPolicy};
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode, Readable,
+    Snapshot,
+};
 
 pub(crate) use record::{
     Counters, IdEntry, LogRecord, PRIMARY_TERM, blob_key, blob_prefix, id_key, index_of_meta_key, log_key,
@@ -43,10 +46,12 @@ impl Db {
             .max_cached_files(Some(256))
             .worker_threads(2)
             .open()?;
+        // From the first level on: most documents come to rest there.
         let options = |memtable: u64, block: u32| {
             KeyspaceCreateOptions::default()
                 .max_memtable_size(memtable)
                 .data_block_size_policy(BlockSizePolicy::all(block))
+                .data_block_compression_policy(CompressionPolicy::all(CompressionType::Lz4))
         };
         let meta = database.keyspace("meta", || options(META_MEMTABLE, 4 << 10))?;
         let ids = database.keyspace("ids", || options(IDS_MEMTABLE, 4 << 10))?;

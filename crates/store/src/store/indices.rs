@@ -9,7 +9,7 @@ use super::Store;
 use super::open::NEXT_NUM_KEY;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::kv::{Counters, meta_key};
-use crate::model::{CreateIndex, IndexInfo, ResolveOptions};
+use crate::model::{CreateIndex, IndexInfo, ResolveOptions, WriteIndex};
 use crate::names::{check_alias_name, check_index_name, new_uuid, now_ms};
 use crate::settings::Settings;
 use crate::state::{IndexState, Meta, Parts};
@@ -123,6 +123,18 @@ impl Store {
     #[must_use]
     pub fn index(&self, name_or_alias: &str) -> Option<IndexInfo> {
         self.shared().catalog.index_or_alias(name_or_alias).map(|state| state.info())
+    }
+
+    /// As [`Store::index`], with what a write needs to know only.
+    #[must_use]
+    pub fn write_index(&self, name_or_alias: &str) -> Option<WriteIndex> {
+        self.shared().catalog.index_or_alias(name_or_alias).map(|state| state.for_writes())
+    }
+
+    /// Bytes that an index takes: the live sources plus the search index on disk (approximate). 0 when there is none.
+    #[must_use]
+    pub fn stored_bytes(&self, index: &str) -> u64 {
+        self.shared().catalog.get(index).map_or(0, |state| state.stored_bytes())
     }
 
     /// Every index, sorted by name, hidden ones included.

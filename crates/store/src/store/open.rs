@@ -85,7 +85,7 @@ fn writer_context(
         gate: Arc::clone(gate),
         changed: Box::new(move |states| {
             for state in states {
-                changed_pool.schedule(state, false);
+                changed_pool.written(state);
             }
         }),
         recover: Box::new(move || recover(&recover_kv, &recover_catalog, &recover_pits)),

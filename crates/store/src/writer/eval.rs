@@ -168,7 +168,7 @@ impl<'a> Group<'a> {
         let record = LogRecord { id: target.id.clone(), version, tombstone: false, replaces, source };
         self.slots.push(Slot { index: target.index, seq, record: Some(record) });
         let change = Change::Put { flat: Box::new(flat), replaces };
-        self.touched[target.at].pending.push(Pending { seq, id: target.id.clone(), change });
+        self.touched[target.at].pending.push(Pending::new(seq, target.id.clone(), change));
         let outcome = if live.is_some() { Outcome::Updated } else { Outcome::Created };
         self.finish(state, target, IdEntry { seq, version, deleted: false, length }, outcome)
     }
@@ -192,11 +192,7 @@ impl<'a> Group<'a> {
                 source: Bytes::new(),
             };
             self.slots.push(Slot { index: target.index, seq, record: Some(record) });
-            self.touched[target.at].pending.push(Pending {
-                seq,
-                id: target.id.clone(),
-                change: Change::Delete,
-            });
+            self.touched[target.at].pending.push(Pending::new(seq, target.id.clone(), Change::Delete));
         }
         self.tombstones.push((target.index, seq, target.id.clone()));
         let outcome = if live.is_some() { Outcome::Deleted } else { Outcome::NotFound };
