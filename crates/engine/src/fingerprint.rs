@@ -271,6 +271,22 @@ mod tests {
     }
 
     #[test]
+    fn every_field_counts_wherever_it_stands() {
+        let whole = json!({"a": 1, "m": {"x": 1, "y": [1, 2], "z": null}, "t": "text", "z": true});
+        let places = ["/a", "/m/x", "/m/y/0", "/m/y/1", "/m/z", "/t", "/z"];
+        for place in places {
+            let mut changed = whole.clone();
+            *changed.pointer_mut(place).unwrap() = json!("other");
+            assert_ne!(print(&document(&whole)), print(&document(&changed)), "{place}");
+        }
+        for name in ["a", "m", "t", "z"] {
+            let mut without = whole.clone();
+            without.as_object_mut().unwrap().shift_remove(name);
+            assert_ne!(print(&document(&whole)), print(&document(&without)), "{name}");
+        }
+    }
+
+    #[test]
     fn the_size_of_a_body_within_the_limit_says_nothing() {
         let mut small = document(&json!({}));
         small.body = body(BodyKind::Text, 1);

@@ -4,12 +4,13 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use serde_json::json;
-use support::{Entry, Faults, MemoryIndex, What, World, completed, figures, run, small};
+use support::{Entry, Faults, MemoryIndex, MemoryLetters, What, World, completed, figures, run, small};
 use tributary_engine::{
     Control, DeleteGuard, Ended, ErrorLimits, Figures, Mode, PipelineFlags, PortErrorKind, Progress, Resume,
     SyncErrorKind, SyncKind, SyncSpec, sync,
@@ -572,4 +573,21 @@ fn the_future_of_a_sync_can_move_between_threads() {
     let (index, source) = (MemoryIndex::default(), World::default().source());
     let (progress, control) = (Progress::new(), Control::new());
     is_send(sync(&index, &source, Context::default(), SyncSpec::new("job", "spool"), &progress, &control));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_checkpoint_is_stored_before_the_letters_of_what_lies_before_it_are_kept() {
+    let (root, index, letters) = (root(), MemoryIndex::default(), Arc::new(MemoryLetters::default()));
+    letters.next_job();
+    let mut world = World { checkpoints: Some(10), pauses: Some((5, 1000)), ..World::plain(0..100) };
+    world.entries[3].what = What::Skipped;
+    let source = world.source();
+    let spec = |resume| SyncSpec { resume, letters: Some(letters.for_sync(false)), ..small(root.path()) };
+    // A crash while no letter can be kept: what is behind a stored checkpoint would never be listed again.
+    letters.set_away(1);
+    let crashed = tokio::time::timeout(Duration::from_secs(15), run(&index, &source, spec(None))).await;
+    assert!(crashed.is_err() && index.documents().len() > 30);
+    letters.set_away(0);
+    assert_eq!(figures(run(&index, &source, spec(Some(Resume::Spool))).await).skipped, 1);
+    assert_eq!(letters.ids(), ["3"]);
 }
