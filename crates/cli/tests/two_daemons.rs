@@ -7,7 +7,7 @@ mod support;
 use std::collections::BTreeSet;
 use std::fs;
 
-use support::{World, client, differences, indexed, parse, stop, tributary};
+use support::{LONG, World, client, differences, indexed, parse, stop, tributary};
 use tributary_harness::Process;
 
 const CONNECTORS: usize = 4;
@@ -50,6 +50,10 @@ async fn every_job_runs_once() {
         ];
         tributary().run(args.iter().copied().chain(["--host", &url])).success();
     }
+    let mut daemons = [daemon(&world, &url, "first"), daemon(&world, &url, "second")];
+    for daemon in &mut daemons {
+        daemon.wait_for("serving connectors", LONG);
+    }
     let mut jobs = Vec::new();
     for _ in 0..JOBS {
         for connector in 0..CONNECTORS {
@@ -59,7 +63,6 @@ async fn every_job_runs_once() {
             jobs.push(parse(&started)["id"].as_str().unwrap().to_owned());
         }
     }
-    let daemons = [daemon(&world, &url, "first"), daemon(&world, &url, "second")];
 
     let mut workers = BTreeSet::new();
     for job in &jobs {
@@ -72,7 +75,7 @@ async fn every_job_runs_once() {
         workers.insert(shown["worker_hostname"].as_str().unwrap().to_owned());
     }
     let known: BTreeSet<String> = ["first", "second"].map(str::to_owned).into();
-    assert!(workers.is_subset(&known), "{workers:?}");
+    assert_eq!(workers, known, "both had their share");
     let node_client = client(&url);
     for connector in 0..CONNECTORS {
         let documents = indexed(&node_client, &format!("index-{connector}")).await;

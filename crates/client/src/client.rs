@@ -27,12 +27,12 @@ const PROOF_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
+    retry: RetryPolicy,
 }
 
 struct Inner {
     hosts: Vec<Host>,
     health: Mutex<Hosts>,
-    retry: RetryPolicy,
     timeout: Duration,
     choice: ControlChoice,
     wait: WaitPauses,
@@ -57,8 +57,17 @@ impl Client {
         let health = Mutex::new(Hosts::new(hosts.len()));
         let ClientOptions { retry, request_timeout: timeout, control: choice, wait, stats, .. } = options;
         let (ability, unreadable) = (Ability::default(), Unreadable::default());
-        let inner = Inner { hosts, health, retry, timeout, choice, wait, stats, ability, unreadable };
-        Ok(Self { inner: Arc::new(inner) })
+        let inner = Inner { hosts, health, timeout, choice, wait, stats, ability, unreadable };
+        Ok(Self { inner: Arc::new(inner), retry })
+    }
+
+    /// The same client, which begins no further attempt of a request after `budget`: for whoever would rather have the
+    /// cluster's reason soon than its answer late.
+    #[must_use]
+    pub fn within(&self, budget: Duration) -> Self {
+        let mut client = self.clone();
+        client.retry.budget = client.retry.budget.min(budget);
+        client
     }
 
     /// Addresses of the nodes, without credentials.
@@ -122,7 +131,7 @@ impl Client {
 
     /// Sends a request until it succeeds or the policy gives up.
     pub(crate) async fn send(&self, call: Call<'_>) -> Result<Reply> {
-        self.send_with(call, &self.inner.retry).await
+        self.send_with(call, &self.retry).await
     }
 
     pub(crate) async fn send_with(&self, mut call: Call<'_>, policy: &RetryPolicy) -> Result<Reply> {

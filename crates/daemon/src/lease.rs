@@ -144,6 +144,12 @@ impl LeaseTerms {
         now + delta(self.length.mul_f64(0.9))
     }
 
+    /// How long the holder itself relies on a lease, from the moment when it asked for it: less than others leave it, so
+    /// that what was sent last has arrived before somebody takes the job over.
+    pub(crate) fn held(self) -> Duration {
+        self.length.mul_f64(0.8)
+    }
+
     /// Pause between two renewals.
     pub(crate) fn renewal(self) -> Duration {
         self.length / 3

@@ -260,10 +260,11 @@ pub(crate) struct JobLetters {
 impl DeadLetters for JobLetters {
     fn keep<'a>(&'a self, notes: &'a [LetterNote]) -> BoxFuture<'a, Result<(), PortError>> {
         Box::pin(async move {
-            if let Some(fence) = &self.fence {
-                fence.pass()?;
-            }
-            self.write(notes).await.map_err(|error| {
+            let written = match &self.fence {
+                Some(fence) => fence.guard(self.write(notes)).await?,
+                None => self.write(notes).await,
+            };
+            written.map_err(|error| {
                 let told = port_error(&error);
                 if told.kind == PortErrorKind::Denied {
                     return told

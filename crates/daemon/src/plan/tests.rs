@@ -10,6 +10,7 @@ use crate::memory::Checked;
 use crate::observe::Declared;
 
 mod custom;
+mod many;
 
 const ALL: FeatureSet = FeatureSet {
     basic_rules: true,

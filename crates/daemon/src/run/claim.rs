@@ -163,7 +163,7 @@ impl Service {
             Locking::Ours(connector) => connector,
         };
         let now = self.now();
-        let held_until = Instant::now() + self.options.lease.mul_f64(0.9);
+        let held_until = Instant::now() + self.terms().held();
         let lease = asked.next(Token::random(), &self.options.worker_name, self.terms().expiry(now), false);
         let mut claimed = source.clone();
         lay_over(&mut claimed, claim_change(&job, &lease, &connector, now));
@@ -241,7 +241,7 @@ impl Service {
         let mut tries = 1;
         loop {
             let now = self.now();
-            let held_until = Instant::now() + self.options.lease.mul_f64(0.9);
+            let held_until = Instant::now() + self.terms().held();
             let worker = &self.options.worker_name;
             let lease = job.lease.next(token.clone(), worker, self.terms().expiry(now), takes_over);
             let change = claim_change(&job.doc, &lease, connector, now);

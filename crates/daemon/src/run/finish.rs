@@ -106,6 +106,11 @@ impl Service {
         (self.options.lease / 3).min(Duration::from_secs(10))
     }
 
+    /// The client for such a call: it gives up a moment before, so that the cluster's own reason is told.
+    pub(crate) fn soon(&self) -> tributary_client::Client {
+        self.client.within(self.call_limit().mul_f64(0.8))
+    }
+
     /// Documents in the index, where that can be told soon.
     pub(crate) async fn count(&self, connector: &ConnectorId, index: &IndexName) -> Option<u64> {
         let client = self.content_client(connector);

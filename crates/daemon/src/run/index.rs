@@ -85,8 +85,12 @@ impl ClusterIndex {
         Self { client, name, pipeline, fence: None, watch: Watch::default() }
     }
 
-    fn pass(&self) -> Result<(), PortError> {
-        self.fence.as_ref().map_or(Ok(()), Fence::pass)
+    /// Does a write with all its attempts, as long as the job is ours.
+    async fn guard<T>(&self, write: impl Future<Output = T>) -> Result<T, PortError> {
+        match &self.fence {
+            Some(fence) => fence.guard(write).await,
+            None => Ok(write.await),
+        }
     }
 }
 
@@ -102,10 +106,9 @@ impl IndexPort for ClusterIndex {
         if let Some(rate) = &self.watch.rate {
             rate.turn(batch.len()).await;
         }
-        self.pass()?;
         let body = BulkBody::from_lines(self.name.clone(), batch.payload().clone(), batch.len());
         let (begun, span) = (Instant::now(), tracing::info_span!("bulk", operations = batch.len()));
-        let answer = self.client.bulk(&body, self.pipeline.as_deref()).instrument(span).await;
+        let answer = self.guard(self.client.bulk(&body, self.pipeline.as_deref()).instrument(span)).await?;
         self.watch.answered(&answer, begun.elapsed());
         let answer = answer.map_err(|error| port_error(&error))?;
         self.watch

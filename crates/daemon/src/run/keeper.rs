@@ -251,7 +251,7 @@ impl Service {
 
     /// Whether all is well; `Ok(false)`: the connector is gone.
     async fn look(&self, job: &mut ClaimedJob) -> Result<bool, WriteError> {
-        in_time(self.call_limit(), job.look(&self.client)).await.map(|_| true)
+        in_time(self.call_limit(), job.look(&self.soon())).await.map(|_| true)
     }
 
     async fn renew(
@@ -283,13 +283,14 @@ impl Service {
         let mut seen = watched.log_seen;
         let log = self.options.job_logs.news(&job.id, &mut seen);
         let change = |_| progress_change(&figures, expires_at, log.as_deref(), now);
-        let writing = job.write(&self.client, change);
+        let client = self.soon();
+        let writing = job.write(&client, change);
         in_time(self.call_limit(), writing).await?;
         watched.log_seen = seen;
         job.lease.expires_at = Some(expires_at);
-        fence.extend(begun + self.options.lease.mul_f64(0.9));
+        fence.extend(begun + self.terms().held());
         tracing::debug!(indexed = figures.indexed(), deleted = figures.deleted, "renewed the job's lease");
-        let looking = self.client.connector(job.connector_id());
+        let looking = client.connector(job.connector_id());
         let connector = match timeout(self.call_limit(), looking).await {
             Ok(connector) => connector?,
             Err(_) => return Err(too_slow().into()),

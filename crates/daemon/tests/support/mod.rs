@@ -50,6 +50,15 @@ impl Rig {
                 (Some(node), client)
             }
         };
+        Self::on(world, node, client).await
+    }
+
+    /// A connector for the world at a cluster that is there already.
+    pub async fn at(world: &World, client: Client) -> Self {
+        Self::on(world, None, client).await
+    }
+
+    async fn on(world: &World, node: Option<TestNode>, client: Client) -> Self {
         client.ensure_protocol_indices().await.unwrap();
         let connector = ConnectorId::from(format!("c-{}", world.key()));
         let index = format!("search-{}", world.key());

@@ -7,8 +7,9 @@ use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
 use serde_json::json;
 use tributary_sdk::{
-    AccessControl, ConfigField, ConfigProblem, ConfigSchema, Connector, Context, Cursor, DataSource, DocId,
-    Document, Env, Error, ErrorKind, Event, Facets, Incremental, Registry, Result, Resumable, SourceConfig,
+    Access, AccessControl, ConfigField, ConfigProblem, ConfigSchema, Connector, Context, Cursor, DataSource,
+    DocId, Document, Env, Error, ErrorKind, Event, Facets, Incremental, Registry, Result, Resumable,
+    SourceConfig,
 };
 
 static WORLDS: LazyLock<Mutex<HashMap<String, World>>> = LazyLock::new(Mutex::default);
@@ -29,6 +30,7 @@ struct State {
     breaks_at: Mutex<Option<usize>>,
     panics: AtomicBool,
     blocks: AtomicBool,
+    shared_out: AtomicBool,
     listings: AtomicUsize,
     running: AtomicUsize,
     listed: AtomicUsize,
@@ -91,6 +93,11 @@ impl World {
         self.0.blocks.store(blocks, Ordering::SeqCst);
     }
 
+    /// From now on Ann may see the documents of even number, Bob the others.
+    pub fn share_out(&self) {
+        self.0.shared_out.store(true, Ordering::SeqCst);
+    }
+
     /// Documents listed in all listings.
     pub fn listed(&self) -> usize {
         self.0.listed.load(Ordering::SeqCst)
@@ -148,9 +155,14 @@ impl World {
             tokio::time::sleep(pause).await;
         }
         self.0.listed.fetch_add(1, Ordering::SeqCst);
-        let document = Document::new(DocId::new(id.clone()).unwrap())
+        let number = id.parse::<i64>().unwrap_or(-1);
+        let mut document = Document::new(DocId::new(id.clone()).unwrap())
             .field("title", format!("document {id}"))
-            .field("n", id.parse::<i64>().unwrap_or(-1));
+            .field("n", number);
+        if self.0.shared_out.load(Ordering::SeqCst) {
+            let user = if number % 2 == 0 { "user:ann" } else { "user:bob" };
+            document.access = Access::Only(vec![user.to_owned()]);
+        }
         Some((Ok(Event::Upsert(document)), at + 1, true))
     }
 }
@@ -187,7 +199,12 @@ impl Resumable for World {}
 impl AccessControl for World {
     fn identities<'a>(&'a self, _: &'a Context) -> BoxStream<'a, Result<Event>> {
         let users = ["ann", "bob"].map(|user| {
-            Document::new(DocId::new(user).unwrap()).field("identity", json!({"username": user}))
+            let holds = json!({"terms": {"_allow_access_control.enum": [format!("user:{user}")]}});
+            let public = json!({"bool": {"must_not": {"exists": {"field": "_allow_access_control"}}}});
+            let query = json!({"template": {"source": {"bool": {"should": [public, holds]}}}});
+            Document::new(DocId::new(user).unwrap())
+                .field("identity", json!({"username": user}))
+                .field("query", query)
         });
         stream::iter(users.map(|user| Ok(Event::Upsert(user)))).boxed()
     }
