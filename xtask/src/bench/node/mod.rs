@@ -50,6 +50,9 @@ pub(crate) struct Options {
     /// How often everything is done, in turns.
     #[arg(long, default_value_t = 3)]
     rounds: u64,
+    /// Measure only this; may be given several times.
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Vec<Part>,
     /// Measure this program instead of one that is built now.
     #[arg(long)]
     binary: Option<PathBuf>,
@@ -61,7 +64,37 @@ pub(crate) struct Options {
 #[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
 enum Output {
     Text,
+    /// As in `docs/benchmarks.md`.
+    Markdown,
     Json,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, ValueEnum, PartialEq, Eq)]
+enum Part {
+    /// From the start of the process to the first answer.
+    Ready,
+    /// Bulk indexing, and the size on disk after it.
+    Bulk,
+    /// Gets and searches; indexes first.
+    Reads,
+    /// Updates of documents by many clients.
+    Updates,
+    /// Updates of connectors by many clients.
+    ConnectorUpdates,
+    /// Memory at rest, before and after everything else.
+    Memory,
+}
+
+impl Options {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
+    }
+
+    /// Whether there are documents to be indexed.
+    fn loads(&self) -> bool {
+        self.wants(Part::Bulk) || self.wants(Part::Reads)
+    }
 }
 
 /// What is measured of one server.
@@ -77,8 +110,10 @@ struct Measured {
     searches: Vec<Times>,
     updates: Times,
     connector_updates: Times,
+    same_connector: Times,
     disk: Option<f64>,
     idle_after: Option<f64>,
+    own_after: Option<f64>,
 }
 
 pub(super) fn run(root: &Path, options: &Options) -> Result<String> {
@@ -87,7 +122,9 @@ pub(super) fn run(root: &Path, options: &Options) -> Result<String> {
         None => build(root)?,
     };
     let scratch = Scratch::new(root)?;
-    let bulks = documents::bulks(options.documents, options.size, options.bulk);
+    let fsync = work::fsyncs(&scratch.0)?;
+    let documents = if options.loads() || options.wants(Part::Updates) { options.documents } else { 0 };
+    let bulks = documents::bulks(documents, options.size, options.bulk);
     let mut servers = vec![(servers::node(&binary, &scratch.0.join("node"))?, Measured::default())];
     if let Some(which) = &options.elasticsearch {
         servers.push((
@@ -95,36 +132,68 @@ pub(super) fn run(root: &Path, options: &Options) -> Result<String> {
             Measured::default(),
         ));
     }
-    ready(&binary, &scratch.0, &mut servers)?;
-    std::thread::sleep(IDLE);
+    if options.wants(Part::Ready) {
+        ready(&binary, &scratch.0, &mut servers)?;
+    }
+    if options.wants(Part::Memory) {
+        std::thread::sleep(IDLE);
+    }
     for (server, measured) in &mut servers {
-        measured.idle = server.resident_mib();
-        warm(server, &bulks, options)?;
+        measured.idle = server.resident_mib().filter(|_| options.wants(Part::Memory));
+        if !bulks.is_empty() {
+            warm(server, &bulks, options)?;
+        }
     }
     for round in 0..options.rounds.max(1) {
+        rounds(round, &mut servers, &bulks, options)?;
+    }
+    // Elasticsearch's build for tests has no Connector endpoints.
+    if let Some((server, measured)) = servers.first_mut().filter(|_| options.wants(Part::ConnectorUpdates)) {
+        work::connectors(server, UPDATERS)?;
+        // The first second is not measured.
+        work::connector_updates(server, UPDATERS, UPDATE_TIME / 5, false)?;
+        measured.connector_updates = work::connector_updates(server, UPDATERS, UPDATE_TIME, false)?;
+        measured.same_connector = work::connector_updates(server, UPDATERS, UPDATE_TIME, true)?;
+    }
+    if options.loads() {
         for (server, measured) in &mut servers {
-            loads(server, measured, &bulks, options)?;
+            server.settle();
+            measured.disk = server.disk_mib();
         }
+    }
+    if options.wants(Part::Memory) {
+        std::thread::sleep(IDLE);
         for (server, measured) in &mut servers {
+            measured.idle_after = server.resident_mib();
+            measured.own_after = server.own_mib();
+        }
+    }
+    Ok(render(&servers, &fsync, options))
+}
+
+/// One round of what is done in turns.
+fn rounds(
+    round: u64,
+    servers: &mut [(Server, Measured)],
+    bulks: &[Vec<u8>],
+    options: &Options,
+) -> Result<()> {
+    if options.loads() {
+        for (server, measured) in &mut *servers {
+            loads(server, measured, bulks, options)?;
+        }
+    }
+    if options.wants(Part::Reads) {
+        for (server, measured) in &mut *servers {
             reads(server, measured, round, options)?;
         }
-        for (server, measured) in &mut servers {
+    }
+    if options.wants(Part::Updates) {
+        for (server, measured) in servers {
             measured.updates.add(work::updates(server, INDEX, UPDATERS, UPDATE_TIME)?);
         }
     }
-    // Elasticsearch's build for tests has no Connector endpoints.
-    if let Some((server, measured)) = servers.first_mut() {
-        measured.connector_updates = work::connector_updates(server, UPDATERS, UPDATE_TIME)?;
-    }
-    for (server, measured) in &mut servers {
-        server.settle();
-        measured.disk = server.disk_mib();
-    }
-    std::thread::sleep(IDLE);
-    for (server, measured) in &mut servers {
-        measured.idle_after = server.resident_mib();
-    }
-    Ok(render(&servers, options))
+    Ok(())
 }
 
 /// From the start of the process to the first answer, on an empty folder.
@@ -225,29 +294,31 @@ fn rows(servers: &[(Server, Measured)]) -> Vec<Row> {
     }
     times("update, 50 clients", None, &|m| Some(&m.updates));
     times("connector update, 50 clients", Some(Goal::Value(5.0)), &|m| Some(&m.connector_updates));
+    times("the same connector, 50 clients", Some(Goal::Value(5.0)), &|m| Some(&m.same_connector));
     rows.push(row("on disk after the load", "MiB", less, None, Box::new(|m| m.disk)));
     rows.push(row("idle after all this", "MiB", less, None, Box::new(|m| m.idle_after)));
+    rows.push(row("of that, not mapped files", "MiB", less, None, Box::new(|m| m.own_after)));
+    rows.retain(|row| row.node.is_some() || row.elasticsearch.is_some());
     rows
 }
 
-fn render(servers: &[(Server, Measured)], options: &Options) -> String {
+fn render(servers: &[(Server, Measured)], fsync: &Times, options: &Options) -> String {
     let rows = rows(servers);
     let other = servers.get(1).map_or("-", |(server, _)| &server.name);
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let fsync = [0.5, 0.99].map(|share| fsync.percentile(share).unwrap_or_default());
+    let about = format!(
+        "{} documents of {} bytes, {} in a request, {} connections, {} rounds in turns, {cores} cores; one fsync of 4 KiB on this \
+         disk takes {:.2} ms (p50), {:.2} ms (p99)",
+        options.documents, options.size, options.bulk, options.clients, options.rounds, fsync[0], fsync[1],
+    );
     match options.output {
-        Output::Text => format!(
-            "{} documents of {} bytes, {} in a request, {} connections, {} rounds in turns, {cores} cores\n{}",
-            options.documents,
-            options.size,
-            options.bulk,
-            options.clients,
-            options.rounds,
-            table::text(&rows, other)
-        ),
+        Output::Text => format!("{about}\n{}", table::text(&rows, other)),
+        Output::Markdown => format!("{about}\n\n{}", table::markdown(&rows, other)),
         Output::Json => {
             let about: Value = json!({
                 "documents": options.documents, "size": options.size, "bulk": options.bulk, "clients": options.clients,
-                "rounds": options.rounds, "cores": cores,
+                "rounds": options.rounds, "cores": cores, "fsync_ms": {"p50": fsync[0], "p99": fsync[1]},
             });
             table::json(&rows, other, &about).to_string()
         }

@@ -106,8 +106,17 @@ impl Server {
 
     /// MiB of memory that the process has resident.
     pub(super) fn resident_mib(&self) -> Option<f64> {
+        self.memory_mib("VmRSS:")
+    }
+
+    /// As [`Server::resident_mib`], without mapped files, which the system takes back when it needs the memory.
+    pub(super) fn own_mib(&self) -> Option<f64> {
+        self.memory_mib("RssAnon:")
+    }
+
+    fn memory_mib(&self, what: &str) -> Option<f64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.own.as_ref()?.pid)).ok()?;
-        resident_kib(&status).map(|kib| kib as f64 / 1024.0)
+        memory_kib(&status, what).map(|kib| kib as f64 / 1024.0)
     }
 
     /// Processor time that the process has taken.
@@ -153,9 +162,9 @@ impl Drop for Server {
     }
 }
 
-/// `VmRSS` of a process's status.
-fn resident_kib(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+/// An amount of memory in a process's status.
+fn memory_kib(status: &str, what: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(what))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
@@ -183,8 +192,8 @@ mod tests {
 
     #[test]
     fn resident_memory_is_read_from_the_kernels_words() {
-        assert_eq!(resident_kib("VmHWM:\t 9 kB\nVmRSS:\t   345 kB\n"), Some(345));
-        assert_eq!(resident_kib("Name:\tx\n"), None);
+        assert_eq!(memory_kib("VmHWM:\t 9 kB\nVmRSS:\t   345 kB\n", "VmRSS:"), Some(345));
+        assert_eq!(memory_kib("Name:\tx\n", "VmRSS:"), None);
     }
 
     #[test]

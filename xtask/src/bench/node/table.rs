@@ -81,6 +81,33 @@ pub(super) fn text(rows: &[Row], other: &str) -> String {
     table
 }
 
+/// The same in Markdown.
+pub(super) fn markdown(rows: &[Row], other: &str) -> String {
+    let mut table = format!("| | Node | {other} | Times better | Goal |\n|---|---|---|---|---|\n");
+    for row in rows {
+        let goal = match (&row.goal, row.reached()) {
+            (None, _) => String::new(),
+            (Some(goal), reached) => {
+                let goal = match goal {
+                    Goal::Value(value) => format!("{value:.1} {}", row.unit),
+                    Goal::Times(times) => format!("{times} times"),
+                };
+                let verdict = reached.map_or("", |reached| if reached { ", reached" } else { ", missed" });
+                format!("{goal}{verdict}")
+            }
+        };
+        let (node, other, ratio) = (number(row.node), number(row.elasticsearch), number(row.ratio()));
+        // Writing to memory does not fail.
+        let _written = writeln!(
+            table,
+            "| {} | {node} {unit} | {other} {unit} | {ratio} | {goal} |",
+            row.what,
+            unit = row.unit
+        );
+    }
+    table
+}
+
 /// The same for programs.
 pub(super) fn json(rows: &[Row], other: &str, about: &Value) -> Value {
     let rows: Vec<Value> = rows

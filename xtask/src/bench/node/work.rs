@@ -1,6 +1,8 @@
 //! What the servers are asked to do, and how long each request took.
 
-use std::io::{Error, Result};
+use std::fs::File;
+use std::io::{Error, Result, Write};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -152,19 +154,48 @@ pub(super) fn updates(server: &Server, index: &str, clients: usize, during: Dura
     })
 }
 
-/// The writes of a daemon to connectors of its own: checks in, and tells of a sync's end.
-pub(super) fn connector_updates(server: &Server, clients: usize, during: Duration) -> Result<Times> {
+/// A connector for each client.
+pub(super) fn connectors(server: &Server, clients: usize) -> Result<()> {
     on_all(server, clients, |at, client| {
         client.succeed("PUT", &format!("/_connector/bench-{at}"), "{\"service_type\": \"bench\"}").map(drop)
-    })?;
-    steadily(server, clients, during, |at, n| match n % 2 {
-        0 => ("PUT", format!("/_connector/bench-{at}/_check_in"), String::new()),
-        _ => (
-            "PUT",
-            format!("/_connector/bench-{at}/_last_sync"),
-            format!("{{\"last_indexed_document_count\": {n}}}"),
-        ),
     })
+    .map(drop)
+}
+
+/// The writes of a daemon to connectors: checks in, and tells of a sync's end. Each client has a connector of its own,
+/// unless all have the same.
+pub(super) fn connector_updates(
+    server: &Server,
+    clients: usize,
+    during: Duration,
+    same: bool,
+) -> Result<Times> {
+    steadily(server, clients, during, |at, n| {
+        let connector = format!("/_connector/bench-{}", if same { 0 } else { at });
+        match n % 2 {
+            0 => ("PUT", format!("{connector}/_check_in"), String::new()),
+            _ => (
+                "PUT",
+                format!("{connector}/_last_sync"),
+                format!("{{\"last_indexed_document_count\": {n}}}"),
+            ),
+        }
+    })
+}
+
+/// How long the disk takes to keep 4 KiB more of a file: what no acknowledged write can be faster than.
+pub(super) fn fsyncs(folder: &Path) -> Result<Times> {
+    let path = folder.join("fsync");
+    let mut file = File::create(&path)?;
+    let mut times = Times::default();
+    for _ in 0..300 {
+        let start = Instant::now();
+        file.write_all(&[b'x'; 4096])?;
+        file.sync_data()?;
+        times.0.push(start.elapsed());
+    }
+    std::fs::remove_file(path)?;
+    Ok(times)
 }
 
 #[cfg(test)]
