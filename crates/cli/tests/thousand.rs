@@ -52,7 +52,7 @@ async fn a_thousand_connectors_on_one_core() {
         };
         node_client.create_connector(Some(&id), &new).await.unwrap();
         let mut configuration = schema.clone();
-        configuration.get_mut("directory").unwrap().value = Some(json!(world.files().display().to_string()));
+        configuration.get_mut("directory").unwrap().value = json!(world.files().display().to_string());
         // Every hour, each at another second.
         let interval = format!("{} {} * * * ?", number % 60, number / 60);
         let doc = json!({"configuration": configuration, "status": "configured",

@@ -44,7 +44,7 @@ async fn story(major: Major) {
     let ours = limited(server.url(), "tributary", &rights()).await;
 
     // Create and configure, with the same key.
-    let mut rig = Rig::at(&world, ours).await;
+    let mut rig = Rig::on(ours, &world).await;
     let features = json!({"document_level_security": {"enabled": true}});
     rig.client.update_connector(&rig.connector, &json!({"features": features}), None).await.unwrap();
     let shutdown = rig.daemon(rig.options());

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "shared by the tests beside it")]
 
 pub mod license;
+pub mod recorder;
 pub mod world;
 
 use std::path::Path;
@@ -50,15 +51,11 @@ impl Rig {
                 (Some(node), client)
             }
         };
-        Self::on(world, node, client).await
+        Self { _node: node, ..Self::on(client, world).await }
     }
 
-    /// A connector for the world at a cluster that is there already.
-    pub async fn at(world: &World, client: Client) -> Self {
-        Self::on(world, None, client).await
-    }
-
-    async fn on(world: &World, node: Option<TestNode>, client: Client) -> Self {
+    /// A connector that is configured for the world, on the cluster that `client` reaches.
+    pub async fn on(client: Client, world: &World) -> Self {
         client.ensure_protocol_indices().await.unwrap();
         let connector = ConnectorId::from(format!("c-{}", world.key()));
         let index = format!("search-{}", world.key());
@@ -69,7 +66,7 @@ impl Rig {
         };
         client.create_connector(Some(&connector), &new).await.unwrap();
         let rig = Self {
-            _node: node,
+            _node: None,
             client,
             connector,
             index: IndexName::try_from(index).unwrap(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt as _};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tributary_sdk::{
     Access, AccessControl, ConfigField, ConfigProblem, ConfigSchema, Connector, Context, Cursor, DataSource,
     DocId, Document, Env, Error, ErrorKind, Event, Facets, Incremental, Registry, Result, Resumable,
@@ -25,6 +25,10 @@ pub struct World(Arc<State>);
 struct State {
     key: String,
     documents: Mutex<Vec<String>>,
+    /// How often each document was changed.
+    revisions: Mutex<HashMap<String, u64>>,
+    /// Bytes of text in every document.
+    padding: AtomicUsize,
     pause: Mutex<Duration>,
     refusal: Mutex<Option<String>>,
     breaks_at: Mutex<Option<usize>>,
@@ -47,6 +51,34 @@ impl World {
     pub fn with_documents(self, count: usize) -> Self {
         *self.0.documents.lock().unwrap() = (0..count).map(|n| n.to_string()).collect();
         self
+    }
+
+    /// With so many bytes of text in every document.
+    pub fn with_text(self, bytes: usize) -> Self {
+        self.0.padding.store(bytes, Ordering::SeqCst);
+        self
+    }
+
+    /// Changes a document.
+    pub fn change(&self, id: &str) {
+        *self.0.revisions.lock().unwrap().entry(id.to_owned()).or_default() += 1;
+    }
+
+    /// The fields of a document as it is listed.
+    pub fn fields(&self, id: &str) -> Map<String, Value> {
+        let revision = self.0.revisions.lock().unwrap().get(id).copied().unwrap_or_default();
+        let fields = json!({
+            "title": format!("document {id}"),
+            "n": id.parse::<i64>().unwrap_or(-1),
+            "revision": revision,
+            "text": "text ".repeat(self.0.padding.load(Ordering::SeqCst) / 5),
+        });
+        fields.as_object().unwrap().clone()
+    }
+
+    /// The ids that are listed.
+    pub fn ids(&self) -> Vec<String> {
+        self.0.documents.lock().unwrap().clone()
     }
 
     /// A pause before every tenth document, ten times as long.
@@ -155,12 +187,11 @@ impl World {
             tokio::time::sleep(pause).await;
         }
         self.0.listed.fetch_add(1, Ordering::SeqCst);
-        let number = id.parse::<i64>().unwrap_or(-1);
-        let mut document = Document::new(DocId::new(id.clone()).unwrap())
-            .field("title", format!("document {id}"))
-            .field("n", number);
+        let mut document = Document::new(DocId::new(id.clone()).unwrap());
+        document.fields = self.fields(id);
         if self.0.shared_out.load(Ordering::SeqCst) {
-            let user = if number % 2 == 0 { "user:ann" } else { "user:bob" };
+            let even = id.parse::<i64>().is_ok_and(|number| number % 2 == 0);
+            let user = if even { "user:ann" } else { "user:bob" };
             document.access = Access::Only(vec![user.to_owned()]);
         }
         Some((Ok(Event::Upsert(document)), at + 1, true))
