@@ -46,7 +46,7 @@ pub(crate) fn json(kind: Kind, raw: &Raw) -> Value {
         Raw::Float(number) => value::single(*number),
         Raw::Double(number) => value::float(*number),
         // No day of a calendar: a date field would refuse the whole document.
-        Raw::Date(_, 0, _, ..) | Raw::Date(_, _, 0, ..) => Value::Null,
+        Raw::Date(_, 0, ..) | Raw::Date(_, _, 0, ..) => Value::Null,
         Raw::Date(..) => Value::from(moment(kind, raw, 'T')),
         Raw::Time(..) => Value::from(time(raw)),
         Raw::Bytes(bytes) => of_bytes(kind, bytes),
