@@ -10,6 +10,8 @@ pub fn registry() -> Registry {
     let registry = registry.with::<tributary_connector_directory::Directory>();
     #[cfg(feature = "mongodb")]
     let registry = registry.with::<tributary_connector_mongodb::Mongodb>();
+    #[cfg(feature = "mysql")]
+    let registry = registry.with::<tributary_connector_mysql::Mysql>();
     #[cfg(feature = "postgresql")]
     let registry = registry.with::<tributary_connector_postgresql::Postgresql>();
     #[cfg(feature = "redis")]

@@ -1,0 +1,44 @@
+use serde_json::{Value, json};
+use tributary_connector_mysql::Mysql;
+use tributary_sdk::Context;
+use tributary_testkit::{World as _, try_connect};
+
+use super::world::MysqlWorld;
+
+async fn works(world: &MysqlWorld, values: Value) -> Result<(), String> {
+    let source = try_connect::<Mysql>(&world.with(values)).await.map_err(|error| error.report())?;
+    source.ping(&Context::default()).await.map_err(|error| error.report())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_mode_checks_what_its_name_says() {
+    let world = MysqlWorld::start().await;
+    let authority = world.server.authority.clone();
+    let flat = authority.replace('\n', " ");
+    for (values, good) in [
+        (json!({"host": "localhost", "ssl_enabled": true, "ssl_ca": authority}), true),
+        (json!({"host": "localhost", "ssl_enabled": true, "ssl_ca": flat}), true),
+        (json!({"host": "127.0.0.1", "ssl_enabled": true, "ssl_ca": flat}), false),
+        (json!({"host": "localhost", "ssl_enabled": true}), false),
+        (json!({"host": "127.0.0.1", "ssl_mode": "required"}), true),
+        (json!({"host": "127.0.0.1", "ssl_mode": "preferred"}), true),
+        (json!({"host": "127.0.0.1", "ssl_mode": "disabled"}), true),
+    ] {
+        let outcome = works(&world, values.clone()).await;
+        assert_eq!(outcome.is_ok(), good, "{values}: {outcome:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_certificate_is_shown_to_servers_that_ask_for_one() {
+    let world = MysqlWorld::start().await;
+    let (certificate, key) = &world.server.client;
+    let values = |certificate: &str| {
+        json!({
+            "host": "localhost", "user": "with_certificate", "password": super::world::PASSWORD, "ssl_enabled": true,
+            "ssl_ca": world.server.authority, "ssl_cert": certificate, "ssl_key": key,
+        })
+    };
+    works(&world, values(certificate)).await.unwrap();
+    works(&world, values("")).await.unwrap_err();
+}
