@@ -1,5 +1,7 @@
 //! A real Elasticsearch with security: the whole story with an API key that has the rights of docs/operate.md and no others.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
 mod support;
 
 use std::time::{Duration, Instant};
