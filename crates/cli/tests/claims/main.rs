@@ -4,7 +4,13 @@
 //! More of it, as docs/daemon.md tells: `TRIBUTARY_CLAIM_JOBS=2000 TRIBUTARY_CLAIM_ENGINE=9 cargo test -p tributary-cli
 //! --test claims -- --ignored --nocapture`.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test"
+)]
 
 mod history;
 mod recorder;
