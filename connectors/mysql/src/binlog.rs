@@ -47,6 +47,9 @@ struct Place {
     server: String,
     file: String,
     at: u64,
+    /// The transactions up to there: tells a log that was begun anew under the same names.
+    #[serde(default)]
+    gtids: Option<String>,
     /// The tables that were followed, with their columns and keys.
     tables: BTreeMap<String, String>,
 }
@@ -91,8 +94,9 @@ impl Binlog {
         self.look().await?;
         let mut conn = self.server.connect(None).await?;
         let (server, file, at) = here(&mut conn).await?;
+        let gtids = gtids(&mut conn, &file, at).await?;
         let tables = shapes(&self.tables(databases).await?);
-        serde_json::to_value(Place { server, file, at, tables }).map_err(unkept)
+        serde_json::to_value(Place { server, file, at, gtids, tables }).map_err(unkept)
     }
 
     /// The tables that are followed: those that are read and have a key.
@@ -165,8 +169,12 @@ impl Binlog {
         }
         let (server, file, at) = here(&mut conn).await?;
         if server != place.server {
-            return Err(gone("the log is that of another server, or was begun anew"));
+            return Err(gone("the log is that of another server"));
         }
+        if !holds(&mut conn, place).await? {
+            return Err(gone("the log was begun anew, or no longer reaches back to the last sync"));
+        }
+        let gtids = gtids(&mut conn, &file, at).await?;
         let end = (file.clone(), at);
         let known: BTreeMap<&TableName, usize> =
             tables.iter().enumerate().map(|(n, followed)| (&followed.table.name, n)).collect();
@@ -241,7 +249,7 @@ impl Binlog {
         if !tell(databases, &tables, &mut changed, &mut conn, emit).await? {
             return Ok(None);
         }
-        Ok(Some(Place { server, file, at, tables: now }))
+        Ok(Some(Place { server, file, at, gtids, tables: now }))
     }
 }
 
@@ -301,6 +309,39 @@ async fn here(conn: &mut Conn) -> Result<(String, String, u64)> {
     let place = status.and_then(|row| Some((row.get::<String, _>(0)?, row.get::<u64, _>(1)?)));
     let (file, at) = place.ok_or_else(|| Error::new(ErrorKind::Config, "the server writes no binary log"))?;
     Ok((server.unwrap_or_default(), file, at))
+}
+
+/// The transactions before a place in the log; `None` where the server numbers none.
+///
+/// `MariaDB` tells them of any place. `MySQL` tells only those of now, which may be some more than at the place.
+async fn gtids(conn: &mut Conn, file: &str, at: u64) -> Result<Option<String>> {
+    let what = "the transactions of the server's log cannot be read";
+    if is_mariadb(conn).await? {
+        let answer: Option<Option<String>> =
+            in_time(what, ASKING, conn.exec_first("SELECT BINLOG_GTID_POS(?, ?)", (file, at))).await?;
+        return Ok(answer.flatten());
+    }
+    let answer: Option<String> =
+        in_time(what, ASKING, conn.query_first("SELECT @@global.gtid_executed")).await?;
+    Ok(answer.filter(|gtids| !gtids.is_empty()))
+}
+
+/// Whether the log still is the one in which the place was noted.
+async fn holds(conn: &mut Conn, place: &Place) -> Result<bool> {
+    let Some(noted) = &place.gtids else { return Ok(true) };
+    if is_mariadb(conn).await? {
+        return Ok(gtids(conn, &place.file, place.at).await?.as_ref() == Some(noted));
+    }
+    let what = "the transactions of the server's log cannot be read";
+    let sql = "SELECT GTID_SUBSET(?, @@global.gtid_executed)";
+    let answer: Option<Option<bool>> = in_time(what, ASKING, conn.exec_first(sql, (noted,))).await?;
+    Ok(answer.flatten() == Some(true))
+}
+
+async fn is_mariadb(conn: &mut Conn) -> Result<bool> {
+    let what = "the server's version cannot be read";
+    let version: Option<String> = in_time(what, ASKING, conn.query_first("SELECT VERSION()")).await?;
+    Ok(version.is_some_and(|version| version.to_lowercase().contains("mariadb")))
 }
 
 /// A followed table whose rows change without the log telling.

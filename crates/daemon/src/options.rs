@@ -27,7 +27,7 @@ pub struct DaemonOptions {
     /// Silence after which a worker without a lease (the Python service) counts as dead. Default 5 minutes
     /// (sync-runtime 5.7).
     pub idle_limit: Duration,
-    /// Take-overs of one job from crashed workers before it is given up. Default 5.
+    /// Take-overs of one job from crashed workers before it is given up. Default 10.
     pub max_takeovers: u32,
     /// Content syncs at once; at least 1. Default 1.
     pub max_concurrent_content_syncs: usize,
@@ -196,7 +196,7 @@ impl Default for DaemonOptions {
             heartbeat: Duration::from_secs(300),
             lease: Duration::from_secs(30),
             idle_limit: Duration::from_secs(300),
-            max_takeovers: 5,
+            max_takeovers: 10,
             max_concurrent_content_syncs: 1,
             max_concurrent_access_control_syncs: 1,
             max_concurrent_by_type: BTreeMap::new(),

@@ -245,7 +245,7 @@ fn dead_jobs_that_were_to_be_cancelled_or_died_too_often_end_without_running() {
     use SyncStatus::{Canceling, InProgress};
     let canceling = leased(job("c", "a", Full, Canceling, -9), 1);
     let mut often = leased(job("o", "b", Full, InProgress, -9), 1);
-    often.lease.takeovers = 5;
+    often.lease.takeovers = 10;
     let world = World::of(["a", "b"].map(connector).to_vec(), vec![canceling, often]);
     let plan = world.plan(20);
     assert_eq!(
