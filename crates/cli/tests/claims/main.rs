@@ -141,7 +141,8 @@ impl Stage {
             worker.terminate();
             worker.wait(Duration::from_secs(60))
         });
-        assert_eq!(ended.await.unwrap().code(), Some(0));
+        // One that had only just been started may not listen to signals yet, and has no code.
+        assert!(ended.await.unwrap().code().is_none_or(|code| code == 0));
     }
 
     /// Changes files for as long as it goes on, so that syncs have something to write.
