@@ -7,7 +7,7 @@ use crate::port::ItemResult;
 use crate::progress::Progress;
 use crate::redact::without_values;
 use crate::report::{Refusal, Refusals, SyncError, SyncErrorKind};
-use crate::sender::Outcome;
+use crate::sender::{Outcome, Refused};
 use crate::spec::{ErrorLimits, Limits};
 
 /// Keeps the job's numbers and reasons. Every document ends in exactly one of its figures.
@@ -103,16 +103,18 @@ impl<'a> Account<'a> {
             Outcome::Done { result, changed_id } => {
                 self.monitor.success();
                 self.done(result);
-                (changed_id.map_or(Noted::Settled, Noted::SettledAs), Ok(()))
+                (changed_id.map_or(Noted::Settled, |id| Noted::SettledAs(id.into())), Ok(()))
             }
             Outcome::Dropped { id } => {
                 self.monitor.success();
+                let id = id.into();
                 let reason = "an ingest pipeline dropped the document".to_owned();
                 let kind = "dropped_by_pipeline".to_owned();
                 self.skipped(Refusal { id, kind, reason, status: None }, position);
                 (Noted::Settled, Ok(()))
             }
-            Outcome::Refused { id, op, status, kind, reason } => {
+            Outcome::Refused(refused) => {
+                let Refused { id, op, status, kind, reason } = *refused;
                 let reason = without_values(&reason, &id);
                 let last = format!("{kind}: {reason}");
                 let refusal = Refusal { id, kind, reason, status: Some(status) };

@@ -16,6 +16,8 @@ use crate::spec::PipelineFlags;
 const NOBODY: &str = "tributary:nobody";
 /// Most bytes set aside for a new batch before it has any.
 const FIRST_CAPACITY: usize = 256 << 10;
+/// Batches whose memory is kept for the next ones.
+const SPARE: usize = 2;
 /// Most bytes set aside for a batch because the one before it took as many.
 const MOST_CAPACITY: usize = 4 << 20;
 
@@ -53,6 +55,8 @@ pub(crate) struct BatchBuilder {
     ops: Vec<OpRef>,
     /// Size and operations of the batch before: the next one is like it, and growing step by step would copy it.
     last: (usize, usize),
+    /// Memory of batches that were sent, for the next ones: fresh memory costs more than what is written into it.
+    spare: Vec<Vec<u8>>,
     /// The time that was written last, as text: it is the same for many documents.
     now: Option<(DateTime<Utc>, String)>,
 }
@@ -80,11 +84,13 @@ impl BatchBuilder {
     pub(crate) fn split_last(&mut self) -> Option<Self> {
         let mut op = self.ops.pop()?;
         let last = (op.range.start, self.ops.len());
-        let mut payload = Vec::with_capacity(op.range.len().max(last.0 + last.0 / 8).min(MOST_CAPACITY));
+        let wanted = op.range.len().max(last.0 + last.0 / 8).min(MOST_CAPACITY);
+        let mut payload = self.room(wanted);
         payload.extend_from_slice(&self.payload[op.range.start..]);
         self.payload.truncate(op.range.start);
         op.range = 0..payload.len();
-        Some(Self { payload, ops: vec![op], last, now: self.now.take() })
+        let spare = std::mem::take(&mut self.spare);
+        Some(Self { payload, ops: vec![op], last, spare, now: self.now.take() })
     }
 
     /// Appends a delete; returns its size.
@@ -130,10 +136,32 @@ impl BatchBuilder {
     fn begin(&mut self, capacity: usize) -> usize {
         if self.payload.capacity() == 0 {
             let (bytes, operations) = self.last;
-            self.payload.reserve(capacity.max(bytes + bytes / 8).clamp(1 << 10, MOST_CAPACITY));
+            self.payload = self.room(capacity.max(bytes + bytes / 8).clamp(1 << 10, MOST_CAPACITY));
             self.ops.reserve(operations);
         }
         self.payload.len()
+    }
+
+    /// Takes the memory of a batch back, if nobody else reads it any more.
+    pub(crate) fn recycle(&mut self, mut payload: Bytes) {
+        if self.spare.len() < SPARE && payload.len() >= FIRST_CAPACITY && payload.is_unique() {
+            // What is in it would be copied. All of it cannot be cut off: that would let go of the memory.
+            payload.truncate(1);
+            self.spare.push(payload.into());
+        }
+    }
+
+    /// Empty memory for `wanted` bytes.
+    fn room(&mut self, wanted: usize) -> Vec<u8> {
+        // Sizes differ a little from batch to batch.
+        let fits = |spare: &Vec<u8>| (wanted - wanted / 4..=MOST_CAPACITY).contains(&spare.capacity());
+        match self.spare.pop().filter(fits) {
+            Some(mut spare) if wanted >= FIRST_CAPACITY => {
+                spare.clear();
+                spare
+            }
+            _ => Vec::with_capacity(wanted),
+        }
     }
 
     fn action(&mut self, action: &str, id: &str) {
@@ -386,6 +414,28 @@ mod tests {
         assert_eq!(last.payload(), "{\"delete\":{\"_id\":\"b\"}}\n");
         assert_eq!(last.ops()[0].range, 0..last.payload().len());
         assert_eq!(builder.seal().payload(), "{\"delete\":{\"_id\":\"a\"}}\n");
+    }
+
+    #[test]
+    fn the_memory_of_a_batch_that_was_sent_serves_again_unless_somebody_still_reads_it() {
+        let mut builder = BatchBuilder::default();
+        let mut sealed = || {
+            let large = document(&json!({"a": "x".repeat(FIRST_CAPACITY)}));
+            builder.index(large, Written::Nothing, None, PLAIN).unwrap();
+            let payload = builder.seal().payload().clone();
+            (payload.as_ptr(), payload)
+        };
+        let _size = sealed();
+        let (first, payload) = sealed();
+        let (second, other) = sealed();
+        assert_ne!(first, second);
+        let reads = other.clone();
+        builder.recycle(payload);
+        builder.recycle(other);
+        assert_eq!(builder.spare.len(), 1);
+        assert_eq!(reads.len(), reads.iter().rposition(|byte| *byte == b'\n').unwrap() + 1);
+        builder.index(document(&json!({"a": 1})), Written::Nothing, None, PLAIN).unwrap();
+        assert_eq!(builder.payload.as_ptr(), first);
     }
 
     #[test]

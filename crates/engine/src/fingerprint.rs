@@ -2,6 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
+use smallvec::SmallVec;
 use tributary_sdk::{Access, BodyKind};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
@@ -112,7 +113,7 @@ impl Fingerprinter {
 
 /// Fields sorted by name, since their order says nothing.
 fn fields(map: &Map<String, Value>, wanted: impl Fn(&str) -> bool, form: &mut Vec<u8>, nodes: &mut usize) {
-    let mut sorted: Vec<(&String, &Value)> = map.iter().filter(|(name, _)| wanted(name)).collect();
+    let mut sorted: SmallVec<[(&String, &Value); 16]> = map.iter().filter(|(name, _)| wanted(name)).collect();
     sorted.sort_unstable_by_key(|(name, _)| name.as_str());
     form.push(b'{');
     length(sorted.len(), form);

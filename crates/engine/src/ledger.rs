@@ -43,11 +43,11 @@ impl Ledger {
         self.give_back(bytes);
     }
 
-    /// Bytes that may be read now; 0 means: do not read.
-    pub(crate) fn reading_allowance(&self, contents_wait: bool) -> usize {
+    /// Whether more of the source may be read.
+    pub(crate) fn may_read(&self, contents_wait: bool) -> bool {
         let limit = if contents_wait { self.limit / 2 } else { self.limit };
         let documents = self.used.saturating_sub(self.contents);
-        limit.saturating_sub(self.used).max((self.limit / 8).saturating_sub(documents))
+        self.used < limit || documents < self.limit / 8
     }
 
     /// Whether a content of `bytes` may be fetched while `running` others are. Small ones always may: the documents
@@ -70,20 +70,22 @@ mod tests {
     fn reading_leaves_half_to_contents_that_wait() {
         let mut ledger = Ledger::new(100);
         ledger.take(40);
-        assert_eq!((ledger.reading_allowance(false), ledger.reading_allowance(true)), (60, 10));
+        assert!(ledger.may_read(false) && ledger.may_read(true));
         ledger.take(20);
-        assert_eq!((ledger.reading_allowance(false), ledger.reading_allowance(true)), (40, 0));
+        assert!(ledger.may_read(false) && !ledger.may_read(true));
+        ledger.take(40);
+        assert!(!ledger.may_read(false));
     }
 
     #[test]
     fn contents_that_take_long_never_stop_reading() {
         let mut ledger = Ledger::new(80);
         ledger.reserve(80);
-        assert_eq!(ledger.reading_allowance(true), 10);
+        assert!(ledger.may_read(true));
         ledger.take(10);
-        assert_eq!(ledger.reading_allowance(true), 0);
+        assert!(!ledger.may_read(true));
         ledger.release(80);
-        assert_eq!(ledger.reading_allowance(true), 30);
+        assert!(ledger.may_read(true));
     }
 
     #[test]

@@ -132,7 +132,9 @@ impl<'a, I: IndexPort> Outbox<'a, I> {
 
     /// The next batch that came back; `None` when none is on its way. Nothing is lost when the future is dropped.
     pub(crate) async fn next(&mut self) -> Option<Delivered> {
-        self.flying.next().await
+        let mut delivered = self.flying.next().await?;
+        self.filling.recycle(std::mem::take(&mut delivered.delivery.payload));
+        Some(delivered)
     }
 
     /// Whether nothing is gathered or on its way.

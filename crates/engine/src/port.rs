@@ -54,9 +54,9 @@ pub struct ItemAck {
     /// What was done; `None` when it failed.
     pub result: Option<ItemResult>,
     /// Why it failed.
-    pub error: Option<ItemError>,
+    pub error: Option<Box<ItemError>>,
     /// The `_id` in the answer, only when an ingest pipeline changed it to something else than was sent.
-    pub changed_id: Option<String>,
+    pub changed_id: Option<Box<str>>,
 }
 
 /// What an operation did.

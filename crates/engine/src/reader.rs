@@ -1,25 +1,51 @@
+use std::future::Future;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
-use tributary_sdk::{Event, Result};
+use tokio::sync::mpsc;
+use tracing::Instrument as _;
+use tributary_sdk::{Error, ErrorKind, Event, Result};
+use tributary_tasks::{TaskFailure, TaskScope};
 
 use crate::prepare::{Preparer, Step};
 
 /// Events handed on at once, so that the other stages get their turn.
-const ROUND: usize = 64;
+const ROUND: usize = 256;
+/// Bytes of documents handed on at once, about.
+const ROUND_BYTES: usize = 256 << 10;
+/// Rounds that wait for the other stages. With the one that is being read, they are all that is held of the source
+/// beside what the ledger counts.
+const AHEAD: usize = 2;
+/// How long a source that is not needed any more may take to let go of what it holds.
+const PARTING: Duration = Duration::from_secs(1);
 
-/// Reads a source's listing as far as memory allows.
-pub(crate) struct Reader<'a> {
-    stream: BoxStream<'a, Result<Event>>,
-    preparer: Preparer,
+/// Reads a source's listing in a task of its own, a little ahead of the other stages.
+pub(crate) struct Reader {
+    rounds: mpsc::Receiver<Round>,
+    task: TaskScope,
     waiting: bool,
-    ended: bool,
 }
 
-impl<'a> Reader<'a> {
-    pub(crate) fn new(stream: BoxStream<'a, Result<Event>>, preparer: Preparer) -> Self {
-        Self { stream, preparer, waiting: false, ended: false }
+/// Steps in a row, and whether the source had nothing more ready after them.
+struct Round {
+    steps: Vec<Step>,
+    ran_dry: bool,
+}
+
+impl Reader {
+    /// Starts `read`, which is to give the source's listing to [`Rounds::read`]. A round is to take about `budget`
+    /// bytes at most.
+    pub(crate) fn start<F>(preparer: Preparer, budget: usize, read: impl FnOnce(Rounds) -> F) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let (sender, rounds) = mpsc::channel(AHEAD);
+        let mut task = TaskScope::new();
+        let reads = read(Rounds { sender, preparer, bytes: budget.min(ROUND_BYTES) });
+        task.spawn("source", reads.in_current_span());
+        Self { rounds, task, waiting: false }
     }
 
     /// Whether the source has nothing ready at the moment.
@@ -27,27 +53,77 @@ impl<'a> Reader<'a> {
         self.waiting
     }
 
-    /// The next steps, about `allowance` bytes of them at most; none when the source just ran dry. Waits while the
-    /// source has nothing to give. Nothing is lost when the future is dropped.
-    pub(crate) async fn next(&mut self, allowance: usize) -> Vec<Step> {
-        std::future::poll_fn(|cx| self.poll(cx, allowance)).await
+    /// The next steps; none when the source just ran dry. Waits while the source has nothing to give. Nothing is lost
+    /// when the future is dropped.
+    pub(crate) async fn next(&mut self) -> Vec<Step> {
+        if let Some(Round { steps, ran_dry }) = self.rounds.recv().await {
+            self.waiting = ran_dry && self.rounds.is_empty();
+            return steps;
+        }
+        let message = match self.task.next().await {
+            Some(Err(TaskFailure::Panicked { message, .. })) => format!("the source panicked: {message}"),
+            _ => "the source's listing ended without a word".to_owned(),
+        };
+        vec![Step::Broken(Error::new(ErrorKind::Internal, message))]
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>, allowance: usize) -> Poll<Vec<Step>> {
-        let mut steps = Vec::new();
+    /// Ends the listing, and waits until the source has let go of what it holds; of one that hangs, not for long.
+    pub(crate) async fn stop(mut self) {
+        self.rounds.close();
+        let _hangs = tokio::time::timeout(PARTING, self.task.abort()).await;
+    }
+}
+
+/// Where a listing goes.
+pub(crate) struct Rounds {
+    sender: mpsc::Sender<Round>,
+    preparer: Preparer,
+    bytes: usize,
+}
+
+impl Rounds {
+    /// Hands the listing on, as fast as it is taken.
+    pub(crate) async fn read(mut self, mut events: BoxStream<'_, Result<Event>>) {
+        let mut waiting = false;
+        loop {
+            let round = std::future::poll_fn(|cx| self.poll(cx, &mut events, &mut waiting)).await;
+            let last = matches!(round.steps.last(), Some(Step::End | Step::Broken(_)));
+            if last {
+                // It is over before anybody hears of it: whoever does may want to list the source again.
+                drop(events);
+                let _nobody_reads = self.sender.send(round).await;
+                return;
+            }
+            if self.sender.send(round).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        events: &mut BoxStream<'_, Result<Event>>,
+        waiting: &mut bool,
+    ) -> Poll<Round> {
+        let mut steps = Vec::with_capacity(ROUND);
         let mut weight = 0;
-        while !self.ended && steps.len() < ROUND && weight < allowance {
-            let Poll::Ready(event) = self.stream.poll_next_unpin(cx) else {
-                let ran_dry = !std::mem::replace(&mut self.waiting, true);
-                return if ran_dry || !steps.is_empty() { Poll::Ready(steps) } else { Poll::Pending };
+        while steps.len() < ROUND && weight < self.bytes {
+            let Poll::Ready(event) = events.poll_next_unpin(cx) else {
+                let ran_dry = !std::mem::replace(waiting, true);
+                let something = ran_dry || !steps.is_empty();
+                return if something { Poll::Ready(Round { steps, ran_dry: true }) } else { Poll::Pending };
             };
-            self.waiting = false;
+            *waiting = false;
             let step = self.preparer.step(event);
-            self.ended = matches!(step, Step::End | Step::Broken(_));
+            let last = matches!(step, Step::End | Step::Broken(_));
             weight += step.weight();
             steps.push(step);
+            if last {
+                break;
+            }
         }
-        if steps.is_empty() { Poll::Pending } else { Poll::Ready(steps) }
+        Poll::Ready(Round { steps, ran_dry: false })
     }
 }
 
@@ -59,20 +135,44 @@ mod tests {
     use super::*;
     use crate::spec::SyncSpec;
 
-    fn reader(stream: BoxStream<'_, Result<Event>>) -> Reader<'_> {
-        Reader::new(stream, Preparer::new(&SyncSpec::new("job", "spool"), 0, 0))
+    fn reader(events: BoxStream<'static, Result<Event>>, budget: usize) -> Reader {
+        let preparer = Preparer::new(&SyncSpec::new("job", "spool"), 0, 0);
+        Reader::start(preparer, budget, |rounds| rounds.read(events))
     }
 
     fn upsert(n: usize) -> Result<Event> {
-        Ok(Event::Upsert(Document::new(DocId::new(n.to_string()).unwrap()).field("a", "x".repeat(1000))))
+        Ok(Event::Upsert(Document::new(DocId::new(n.to_string()).unwrap()).field("a", "x".repeat(100))))
     }
 
     #[tokio::test]
     async fn reading_is_bounded_in_bytes_and_in_turns() {
-        let mut reader = reader(futures::stream::iter((0..1000).map(upsert)).boxed());
-        assert_eq!(reader.next(1).await.len(), 1);
-        assert!((2..10).contains(&reader.next(8_000).await.len()));
-        assert_eq!(reader.next(usize::MAX).await.len(), ROUND);
+        let documents = || futures::stream::iter((0..1000).map(upsert)).boxed();
+        assert_eq!(reader(documents(), 1).next().await.len(), 1);
+        assert!((10..100).contains(&reader(documents(), 8_000).next().await.len()));
+        assert_eq!(reader(documents(), usize::MAX).next().await.len(), ROUND);
+    }
+
+    #[tokio::test]
+    async fn the_source_is_read_only_a_little_ahead() {
+        let (count, counted) = tokio::sync::watch::channel(0);
+        let events = futures::stream::iter(0..10_000).map(move |n| {
+            count.send_modify(|count| *count += 1);
+            upsert(n)
+        });
+        let mut reader = reader(events.boxed(), usize::MAX);
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(*counted.borrow(), (AHEAD + 1) * ROUND);
+        let mut steps = 0;
+        loop {
+            let round = reader.next().await;
+            steps += round.len();
+            if matches!(round.last(), Some(Step::End)) {
+                break;
+            }
+        }
+        assert_eq!(steps, 10_001);
     }
 
     #[tokio::test]
@@ -81,12 +181,41 @@ mod tests {
         let stream = futures::stream::unfold(receiver, |mut receiver| async {
             receiver.recv().await.map(|event| (event, receiver))
         });
-        let mut reader = reader(stream.boxed());
-        assert!(reader.next(1000).now_or_never().unwrap().is_empty());
-        assert!(reader.is_waiting() && reader.next(1000).now_or_never().is_none());
+        let mut reader = reader(stream.boxed(), usize::MAX);
+        assert!(reader.next().await.is_empty());
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(reader.is_waiting() && reader.next().now_or_never().is_none());
         sender.send(upsert(1)).await.unwrap();
-        assert_eq!(reader.next(10_000).now_or_never().unwrap().len(), 1);
+        assert_eq!(reader.next().await.len(), 1);
         drop(sender);
-        assert!(matches!(reader.next(1000).await[..], [Step::End]));
+        assert!(matches!(reader.next().await[..], [Step::End]));
+    }
+
+    #[tokio::test]
+    async fn a_panic_of_the_source_breaks_the_listing_off() {
+        let events =
+            futures::stream::iter((0..400).map(|n| if n < 300 { upsert(n) } else { panic!("boom") }));
+        let mut reader = reader(events.boxed(), usize::MAX);
+        assert_eq!(reader.next().await.len(), ROUND);
+        let last = reader.next().await;
+        let [Step::Broken(error)] = &last[..] else { panic!("{last:?}") };
+        assert_eq!(error.to_string(), "the source panicked: boom");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_is_stopped_lets_go_of_what_it_holds() {
+        let held = std::sync::Arc::new(());
+        let holds = std::sync::Arc::clone(&held);
+        let events = futures::stream::pending().map(move |event| {
+            let _held = &holds;
+            event
+        });
+        let reader = reader(events.boxed(), 1);
+        tokio::task::yield_now().await;
+        assert_eq!(std::sync::Arc::strong_count(&held), 2);
+        reader.stop().await;
+        assert_eq!(std::sync::Arc::strong_count(&held), 1);
     }
 }

@@ -1,6 +1,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::backoff::{Backoff, Waited};
 use crate::batch::{Batch, OpKind, OpRef};
 use crate::control::{Brake, Hold};
@@ -11,13 +13,29 @@ use crate::port::{BulkAck, IndexPort, ItemAck, ItemResult, PortError, PortErrorK
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The index did it.
-    Done { result: ItemResult, changed_id: Option<String> },
+    Done { result: ItemResult, changed_id: Option<Box<str>> },
     /// A pipeline dropped the document.
-    Dropped { id: String },
+    Dropped { id: Box<str> },
     /// The index will not do it.
-    Refused { id: String, op: OpKind, status: u16, kind: String, reason: String },
+    Refused(Box<Refused>),
     /// Given up before the index answered for it.
     Abandoned,
+}
+
+/// An operation that the index will not do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) id: String,
+    pub(crate) op: OpKind,
+    pub(crate) status: u16,
+    pub(crate) kind: String,
+    pub(crate) reason: String,
+}
+
+impl Outcome {
+    fn refused(op: &OpRef, status: u16, kind: String, reason: String) -> Self {
+        Self::Refused(Box::new(Refused { id: op.id.clone(), op: op.kind, status, kind, reason }))
+    }
 }
 
 /// What became of one batch.
@@ -29,6 +47,8 @@ pub(crate) struct Delivery {
     pub(crate) wire_bytes: u64,
     /// Why the rest was abandoned, when that was the index's doing.
     pub(crate) failure: Option<PortError>,
+    /// What was sent: its memory can serve again.
+    pub(crate) payload: Bytes,
 }
 
 /// A part of a batch and where its operations stand in the whole.
@@ -70,6 +90,7 @@ pub(crate) async fn deliver<I: IndexPort>(
         outcomes: batch.ops().iter().map(|_| Outcome::Abandoned).collect(),
         wire_bytes: 0,
         failure: None,
+        payload: batch.payload().clone(),
     };
     let mut backoff = Backoff::new(patience);
     let whole = Piece { at: (0..batch.len()).collect(), batch };
@@ -151,13 +172,8 @@ impl Delivery {
     fn split(&mut self, piece: Piece, error: &PortError, pieces: &mut VecDeque<Piece>) {
         let size = piece.batch.payload().len();
         if let ([op], [position]) = (piece.batch.ops(), piece.at.as_slice()) {
-            self.outcomes[*position] = Outcome::Refused {
-                id: op.id.clone(),
-                op: op.kind,
-                status: 413,
-                kind: "too_large".to_owned(),
-                reason: format!("the index does not take a request of {size} bytes: {}", error.message),
-            };
+            let reason = format!("the index does not take a request of {size} bytes: {}", error.message);
+            self.outcomes[*position] = Outcome::refused(op, 413, "too_large".to_owned(), reason);
             return;
         }
         piece.halved(pieces);
@@ -165,24 +181,16 @@ impl Delivery {
 }
 
 fn outcome(item: ItemAck, op: &OpRef) -> Outcome {
-    let id = || op.id.clone();
     match (item.result, item.error) {
-        (Some(ItemResult::Noop), None) if op.kind == OpKind::Index => Outcome::Dropped { id: id() },
+        (Some(ItemResult::Noop), None) if op.kind == OpKind::Index => {
+            Outcome::Dropped { id: op.id.as_str().into() }
+        }
         (Some(result), None) => Outcome::Done { result, changed_id: item.changed_id },
-        (_, Some(error)) => Outcome::Refused {
-            id: id(),
-            op: op.kind,
-            status: item.status,
-            kind: error.kind,
-            reason: error.reason,
-        },
-        (None, None) => Outcome::Refused {
-            id: id(),
-            op: op.kind,
-            status: item.status,
-            kind: "unknown_answer".to_owned(),
-            reason: format!("the index answered {} without a result or an error", item.status),
-        },
+        (_, Some(error)) => Outcome::refused(op, item.status, error.kind, error.reason),
+        (None, None) => {
+            let reason = format!("the index answered {} without a result or an error", item.status);
+            Outcome::refused(op, item.status, "unknown_answer".to_owned(), reason)
+        }
     }
 }
 
@@ -202,7 +210,6 @@ fn temporary(item: &ItemAck) -> PortError {
 mod tests {
     use std::sync::Mutex;
 
-    use bytes::Bytes;
     use futures::stream::BoxStream;
     use tokio::time::Instant;
 
@@ -276,7 +283,7 @@ mod tests {
     }
 
     fn failed(status: u16, kind: &str) -> ItemAck {
-        let error = Some(ItemError { kind: kind.to_owned(), reason: "because".to_owned() });
+        let error = Some(Box::new(ItemError { kind: kind.to_owned(), reason: "because".to_owned() }));
         ItemAck { status, error, ..ItemAck::default() }
     }
 
@@ -287,7 +294,7 @@ mod tests {
     fn letters(delivery: &Delivery) -> String {
         let letter = |outcome: &Outcome| match outcome {
             Outcome::Done { .. } => 'd',
-            Outcome::Refused { .. } | Outcome::Dropped { .. } => 'r',
+            Outcome::Refused(_) | Outcome::Dropped { .. } => 'r',
             Outcome::Abandoned => 'a',
         };
         delivery.outcomes.iter().map(letter).collect()
@@ -329,7 +336,8 @@ mod tests {
         let delivery = deliver(&index, batch("abcde"), &pace(), PATIENCE, &Brake::new()).await;
         assert_eq!(index.requests(), ["abcde", "abc", "ab", "c", "de"]);
         assert_eq!(letters(&delivery), "ddrdd");
-        assert!(matches!(&delivery.outcomes[2], Outcome::Refused { id, status: 413, .. } if id == "c"));
+        let refused = &delivery.outcomes[2];
+        assert!(matches!(refused, Outcome::Refused(refused) if refused.id == "c" && refused.status == 413));
     }
 
     #[tokio::test(start_paused = true)]

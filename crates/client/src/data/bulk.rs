@@ -254,6 +254,20 @@ impl Client {
     /// # Errors
     /// Where the whole request failed; [`crate::ErrorKind::TooLarge`] asks the caller to split it.
     pub async fn bulk(&self, body: &BulkBody, pipeline: Option<&str>) -> Result<BulkAnswer> {
+        self.bulk_of(body, pipeline, |_| None).await
+    }
+
+    /// As [`Client::bulk`] where the caller knows the ids it sent, by the operation's place: the answer has an id only
+    /// where it is another.
+    ///
+    /// # Errors
+    /// As [`Client::bulk`].
+    pub async fn bulk_of<'a>(
+        &self,
+        body: &BulkBody,
+        pipeline: Option<&str>,
+        sent: impl Fn(usize) -> Option<&'a str> + Send,
+    ) -> Result<BulkAnswer> {
         if body.is_empty() {
             return Ok(BulkAnswer::default());
         }
@@ -264,7 +278,7 @@ impl Client {
             call = call.query("pipeline", pipeline);
         }
         let reply = self.send(call).await?;
-        let mut answer = reply.read(read_answer(&reply.body, body.items))?;
+        let mut answer = reply.read(read_answer(&reply.body, body.items, sent))?;
         if answer.items.len() != body.items {
             let reason = format!("{} operations were sent, {} answers came", body.items, answer.items.len());
             return Err(ClientError::bad_answer(reason)

@@ -28,12 +28,13 @@ pub struct BulkItem {
     /// HTTP status of the operation.
     pub status: u16,
     /// The document's `_id`: another than the one sent where a pipeline changed it, the chosen one where none was
-    /// sent; `None` where the answer has none.
+    /// sent; `None` where the answer has none, and after [`Client::bulk_of`](crate::Client::bulk_of) where it is the
+    /// one sent.
     pub id: Option<Box<str>>,
     /// What was done; `None` when it failed.
     pub result: Option<BulkResult>,
     /// Why it failed.
-    pub error: Option<BulkError>,
+    pub error: Option<Box<BulkError>>,
     /// The document's sequence number after the operation.
     pub seq_no: Option<u64>,
 }
@@ -98,8 +99,20 @@ impl fmt::Display for BulkError {
 }
 
 /// Reads an answer; only what is needed is kept. `expected` is the number of operations sent.
-pub(super) fn read_answer(body: &[u8], expected: usize) -> serde_json::Result<BulkAnswer> {
-    read_plain(body, expected).map_or_else(|| read_general(body, expected), Ok)
+/// Ids that are the ones of `sent` are left out.
+pub(super) fn read_answer<'a>(
+    body: &[u8],
+    expected: usize,
+    sent: impl Fn(usize) -> Option<&'a str>,
+) -> serde_json::Result<BulkAnswer> {
+    if let Some(answer) = read_plain(body, expected, &sent) {
+        return Ok(answer);
+    }
+    let mut answer = read_general(body, expected)?;
+    for (at, item) in answer.items.iter_mut().enumerate() {
+        item.id.take_if(|id| sent(at) == Some(id));
+    }
+    Ok(answer)
 }
 
 /// Reads any answer.
@@ -249,7 +262,7 @@ fn item(op: BulkOp, body: ItemBody<'_>) -> BulkItem {
         status: body.status,
         id: body._id.map(|id| id.into_owned().into_boxed_str()),
         result: body.result.as_deref().and_then(BulkResult::of_name),
-        error: body.error.map(BulkError::from),
+        error: body.error.map(|error| Box::new(error.into())),
         // A document that a pipeline dropped has -2 here.
         seq_no: body._seq_no.and_then(|seq_no| u64::try_from(seq_no).ok()),
     }
@@ -269,7 +282,7 @@ mod tests {
             {"index":{"_index":"a","_id":"4","_version":-3,"result":"noop","_seq_no":-2,"_primary_term":0,"status":200}},
             {"create":{"_index":"a","_id":"5","status":429,"error":{"type":"es_rejected_execution_exception","reason":"full"}}}
         ]}"#;
-        let answer = read_answer(body, 5).unwrap();
+        let answer = read_answer(body, 5, |_| None).unwrap();
         assert!(answer.errors);
         assert_eq!(answer.took_ms, 7);
         let told: Vec<_> =
@@ -303,7 +316,7 @@ mod tests {
             r#"{"items":[{"index":{}}]}"#,
             r#"{"items":[{"upsert":{"status":1}}]}"#,
         ] {
-            assert!(read_answer(body.as_bytes(), 1).is_err(), "{body}");
+            assert!(read_answer(body.as_bytes(), 1, |_| None).is_err(), "{body}");
         }
     }
 }

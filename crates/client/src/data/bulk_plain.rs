@@ -5,7 +5,12 @@ use super::BulkOp;
 use super::bulk_answer::{BulkAnswer, BulkItem, BulkResult};
 
 /// The answer; `None` where a general reader must look at it: errors, escaped text, spaces, fields not known here.
-pub(super) fn read_plain(body: &[u8], expected: usize) -> Option<BulkAnswer> {
+/// Ids that are the ones of `sent` are left out.
+pub(super) fn read_plain<'a>(
+    body: &[u8],
+    expected: usize,
+    sent: impl Fn(usize) -> Option<&'a str>,
+) -> Option<BulkAnswer> {
     let mut text = Plain(body);
     let mut answer = BulkAnswer::default();
     let mut has_items = false;
@@ -17,7 +22,7 @@ pub(super) fn read_plain(body: &[u8], expected: usize) -> Option<BulkAnswer> {
             b"errors" => answer.errors = text.boolean()?,
             b"items" => {
                 has_items = true;
-                answer.items = items(&mut text, expected)?;
+                answer.items = items(&mut text, expected, &sent)?;
             }
             _ => return None,
         }
@@ -28,28 +33,37 @@ pub(super) fn read_plain(body: &[u8], expected: usize) -> Option<BulkAnswer> {
     (has_items && text.0.is_empty()).then_some(answer)
 }
 
-fn items(text: &mut Plain<'_>, expected: usize) -> Option<Vec<BulkItem>> {
+fn items<'a>(
+    text: &mut Plain<'_>,
+    expected: usize,
+    sent: impl Fn(usize) -> Option<&'a str>,
+) -> Option<Vec<BulkItem>> {
     let mut items = Vec::with_capacity(expected);
     text.eat(b"[")?;
     if text.eat(b"]").is_some() {
         return Some(items);
     }
     loop {
-        items.push(item(text)?);
+        items.push(item(text, sent(items.len()))?);
         if !text.more(b"]")? {
             return Some(items);
         }
     }
 }
 
-fn item(text: &mut Plain<'_>) -> Option<BulkItem> {
+fn item(text: &mut Plain<'_>, sent: Option<&str>) -> Option<BulkItem> {
     text.eat(b"{")?;
     let op = BulkOp::of_name(std::str::from_utf8(text.name()?).ok()?)?;
     text.eat(b"{")?;
     let mut item = BulkItem { op, status: 0, id: None, result: None, error: None, seq_no: None };
     loop {
         match text.name()? {
-            b"_id" => item.id = Some(std::str::from_utf8(text.string()?).ok()?.into()),
+            b"_id" => {
+                let id = text.string()?;
+                if sent.map(str::as_bytes) != Some(id) {
+                    item.id = Some(std::str::from_utf8(id).ok()?.into());
+                }
+            }
             b"result" => item.result = BulkResult::of_name(std::str::from_utf8(text.string()?).ok()?),
             b"status" => item.status = text.number()?.try_into().ok()?,
             b"_seq_no" => item.seq_no = text.number()?.try_into().ok(),
@@ -126,7 +140,7 @@ impl<'a> Plain<'a> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::bulk_answer::read_general;
+    use super::super::bulk_answer::{read_answer, read_general};
     use super::*;
 
     const GOOD: &str = concat!(
@@ -139,10 +153,22 @@ mod tests {
 
     #[test]
     fn a_plain_answer_reads_as_by_the_general_reader() {
-        let plain = read_plain(GOOD.as_bytes(), 3).unwrap();
+        let plain = read_plain(GOOD.as_bytes(), 3, |_| None).unwrap();
         assert_eq!(plain, read_general(GOOD.as_bytes(), 3).unwrap());
         assert_eq!((plain.items.len(), plain.items[0].id.as_deref()), (3, Some("1/é")));
-        assert_eq!(read_plain(br#"{"took":1,"errors":false,"items":[]}"#, 0).unwrap().items, []);
+        assert_eq!(read_plain(br#"{"took":1,"errors":false,"items":[]}"#, 0, |_| None).unwrap().items, []);
+    }
+
+    #[test]
+    fn ids_that_were_sent_are_left_out_by_either_reader() {
+        let sent = |at: usize| ["1/é", "other", "4"].get(at).copied();
+        let escaped = GOOD.replace("1/é", "1\\/é");
+        for (body, plain) in [(GOOD, true), (escaped.as_str(), false)] {
+            assert_eq!(read_plain(body.as_bytes(), 3, sent).is_some(), plain);
+            let items = read_answer(body.as_bytes(), 3, sent).unwrap().items;
+            let ids: Vec<_> = items.iter().map(|item| item.id.as_deref()).collect();
+            assert_eq!(ids, [None, Some("3"), None]);
+        }
     }
 
     #[test]
@@ -158,7 +184,7 @@ mod tests {
             ("\"delete\"", "\"remove\""),
         ] {
             let body = GOOD.replace(from, to);
-            assert!(body != GOOD && read_plain(body.as_bytes(), 3).is_none(), "{body}");
+            assert!(body != GOOD && read_plain(body.as_bytes(), 3, |_| None).is_none(), "{body}");
         }
     }
 
@@ -167,7 +193,7 @@ mod tests {
         fn what_is_read_is_never_anything_else_than_by_the_general_reader(at in 0..GOOD.len(), byte: u8) {
             let mut body = GOOD.as_bytes().to_vec();
             body[at] = byte;
-            if let Some(plain) = read_plain(&body, 3) {
+            if let Some(plain) = read_plain(&body, 3, |_| None) {
                 prop_assert_eq!(plain, read_general(&body, 3).unwrap());
             }
         }

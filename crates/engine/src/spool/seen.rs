@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::task::{JoinHandle, spawn_blocking};
+
 use super::manifest::{self, Manifest, RunEntry};
 use super::run::{FAN_IN, Merge, Record, Run, Sorted, compact};
 use super::{SpoolDir, blocking};
@@ -12,7 +14,7 @@ use crate::prepare::Key;
 use crate::progress::Figures;
 use crate::spec::Checkpoint;
 
-/// Ids held in memory before they become a run: 2 MiB.
+/// Ids held in memory before they become a run: 2 MiB, and as much again while that is written.
 const BUFFER: usize = 128 << 10;
 /// Runs of a spool with stored checkpoints before they are merged.
 const MANY_RUNS: usize = 128;
@@ -62,6 +64,8 @@ pub(crate) struct SeenSpool {
     seed: u64,
     runs: Vec<Noted>,
     buffer: Vec<Seen>,
+    /// The run that is being written, beside what goes on.
+    writing: Option<Writing>,
     /// Records before the buffer.
     before: u64,
     /// Place in the buffer of the last checkpoint: a run ends there.
@@ -77,6 +81,13 @@ struct Noted {
     end: u64,
 }
 
+/// A run on its way to disk, and how many records of the listing go into it and all before it.
+#[derive(Debug)]
+struct Writing {
+    run: JoinHandle<io::Result<Run>>,
+    end: u64,
+}
+
 impl SeenSpool {
     /// An empty spool, whatever its folder holds.
     pub(crate) fn create(dir: Arc<SpoolDir>, seed: u64) -> io::Result<Self> {
@@ -89,6 +100,7 @@ impl SeenSpool {
             seed,
             runs: vec![],
             buffer: vec![],
+            writing: None,
             before: 0,
             cut: None,
             next_run: 0,
@@ -117,6 +129,7 @@ impl SeenSpool {
             seed: manifest.seed,
             runs,
             buffer: vec![],
+            writing: None,
             before,
             cut: None,
             next_run: manifest.next_run,
@@ -147,7 +160,7 @@ impl SeenSpool {
         self.before + self.buffer.len() as u64
     }
 
-    /// Writes the buffer to disk.
+    /// Has the buffer written to disk.
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
         if let Some(cut) = self.cut.take() {
             self.write_first(cut).await?;
@@ -162,19 +175,30 @@ impl SeenSpool {
         if count == 0 {
             return Ok(());
         }
+        // One at a time, so that no more than two buffers are held.
+        self.written().await?;
         let rest = self.buffer.split_off(count);
         let mut records = std::mem::replace(&mut self.buffer, rest);
         let path = self.new_path();
         let dir = Arc::clone(&self.dir);
-        let run = blocking(move || {
+        let run = spawn_blocking(move || {
             let _held = dir;
             sort(&mut records);
             Run::write(path, records.into_iter().map(Ok))
-        })
-        .await?;
+        });
         self.before += count as u64;
         self.cut = None;
-        self.runs.push(Noted { run, end: self.before });
+        self.writing = Some(Writing { run, end: self.before });
+        Ok(())
+    }
+
+    /// Waits for the run that is being written.
+    async fn written(&mut self) -> io::Result<()> {
+        let Some(writing) = &mut self.writing else { return Ok(()) };
+        let (run, end) =
+            ((&mut writing.run).await.unwrap_or_else(|error| Err(io::Error::other(error))), writing.end);
+        self.writing = None;
+        self.runs.push(Noted { run: run?, end });
         Ok(())
     }
 
@@ -202,6 +226,7 @@ impl SeenSpool {
         refused: BTreeMap<String, u64>,
     ) -> io::Result<Option<Checkpoint>> {
         self.cut_at(mark.records).await?;
+        self.written().await?;
         let count = self.runs.iter().take_while(|run| run.end <= mark.records).count();
         if self.runs[..count].last().map_or(0, |last| last.end) != mark.records {
             return Ok(None);
@@ -244,6 +269,7 @@ impl SeenSpool {
 
     /// Everything seen, ready to be read in order. Files stay as long as the set.
     pub(crate) async fn finish(mut self) -> io::Result<SeenSet> {
+        self.written().await?;
         let mut last = std::mem::take(&mut self.buffer);
         let records = self.before + last.len() as u64;
         let runs: Vec<Run> = self.runs.iter().map(|noted| noted.run.clone()).collect();

@@ -183,7 +183,8 @@ fn answer(
     let name = if op.kind == OpKind::Index { "index" } else { "delete" };
     assert_eq!(action[name]["_id"], Value::from(op.id.as_str()), "the lines are those of the operation");
     let failed = |status, kind: &str| {
-        let error = Some(ItemError { kind: kind.to_owned(), reason: format!("{kind} of {}", op.id) });
+        let error =
+            Some(Box::new(ItemError { kind: kind.to_owned(), reason: format!("{kind} of {}", op.id) }));
         ItemAck { status, error, ..ItemAck::default() }
     };
     let done = |status, result| ItemAck { status, result: Some(result), ..ItemAck::default() };
