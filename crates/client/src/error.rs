@@ -228,8 +228,7 @@ impl ClientError {
                 "check elasticsearch.api_key, or elasticsearch.username and elasticsearch.password"
             }
             ErrorKind::Forbidden => {
-                "the API key or role needs the cluster privileges monitor and manage_connector, and all privileges on \
-                 .elastic-connectors*, on the content index and on .search-acl-filter-<content index>"
+                "the API key or role lacks a right; docs/operate.md (Rights) names those that are needed"
             }
             ErrorKind::TooLarge => {
                 "lower elasticsearch.bulk.chunk_max_mem_size, or raise http.max_content_length of the cluster or proxy"

@@ -201,11 +201,12 @@ impl Client {
 }
 
 /// What a failing answer to `GET /_connector` says about the endpoints, if anything. A cluster without them takes
-/// `_connector` for the name of an index.
+/// `_connector` for the name of an index, which credentials of few rights may not even ask for.
 fn has_api(error: &ClientError) -> Option<bool> {
     match error.kind() {
         ErrorKind::Rejected | ErrorKind::NotFound => Some(false),
         ErrorKind::Forbidden if error.reason().contains("xpack/connector") => Some(true),
+        ErrorKind::Forbidden if error.reason().contains("[indices:admin/get]") => Some(false),
         _ => None,
     }
 }
@@ -254,6 +255,9 @@ mod tests {
         assert_eq!(has_api(&error(404, "")), Some(false));
         let denied = "action [cluster:admin/xpack/connector/list] is unauthorized for user [a]";
         assert_eq!(has_api(&error(403, denied)), Some(true));
+        let denied = "action [indices:admin/get] is unauthorized for API key id [a] of user [b] on indices [_connector]";
+        assert_eq!(has_api(&error(403, denied)), Some(false));
+        assert_eq!(has_api(&error(403, "")), None);
         assert_eq!(has_api(&error(401, "")), None);
         assert_eq!(has_api(&error(503, "")), None);
     }

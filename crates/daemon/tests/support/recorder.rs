@@ -6,6 +6,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use futures::future::BoxFuture;
 use reqwest_of_elasticsearch as reqwest;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -58,6 +59,7 @@ struct Behind {
     faults: Mutex<Faults>,
     book: Mutex<Book>,
     turn: AtomicU64,
+    before_claim: Mutex<Option<BoxFuture<'static, ()>>>,
 }
 
 impl Recorder {
@@ -72,6 +74,7 @@ impl Recorder {
             faults: Mutex::default(),
             book: Mutex::default(),
             turn: AtomicU64::new(0),
+            before_claim: Mutex::default(),
         });
         let routes = Router::new().fallback(pass).with_state(Arc::clone(&behind));
         let mut serving = TaskScope::new();
@@ -86,6 +89,11 @@ impl Recorder {
 
     pub fn disturb(&self, faults: Faults) {
         *self.behind.faults.lock().unwrap() = faults;
+    }
+
+    /// Lets this happen when the next claim of a job was sent, before the server sees it.
+    pub fn before_claim(&self, happens: impl Future<Output = ()> + Send + 'static) {
+        *self.behind.before_claim.lock().unwrap() = Some(Box::pin(happens));
     }
 
     /// What was counted since the last time.
@@ -108,12 +116,23 @@ async fn pass(State(behind): State<Arc<Behind>>, request: Request) -> Response {
     let is_bulk = request.uri().path() == format!("/{}/_bulk", behind.index);
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
+    if parts.uri.path().contains("sync-jobs/_update/") && is_claim(&body) {
+        let happens = behind.before_claim.lock().unwrap().take();
+        if let Some(happens) = happens {
+            happens.await;
+        }
+    }
     let call = Call { method: parts.method, uri: parts.uri.to_string(), headers: parts.headers };
     if is_bulk {
         behind.bulk(call, body.to_vec()).await
     } else {
         behind.forward(&call, body.to_vec()).await.0
     }
+}
+
+fn is_claim(body: &[u8]) -> bool {
+    let change: Value = serde_json::from_slice(body).unwrap_or_default();
+    change["doc"]["status"] == "in_progress" && change["doc"]["metadata"]["tributary"]["token"].is_string()
 }
 
 struct Call {
