@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value};
 use tributary_client::DocVersion;
 use tributary_protocol::{Connector, ConnectorId, JobType, ScheduleEntry, SyncJobId, SyncStatus};
@@ -17,9 +17,14 @@ use crate::plan::{TaskKey, has_edited_draft, registration};
 /// First pause before a source that failed is checked again; doubled each time.
 const FIRST_RECHECK: Duration = Duration::from_secs(30);
 
+/// Longest pause between two looks that count as one long look. After a longer one (this process stood still, or the
+/// cluster was away) a lock that is taken may not be the one that was taken before.
+const LONGEST_BLINK: TimeDelta = TimeDelta::seconds(10);
+
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
+    last_look: Option<DateTime<Utc>>,
     connectors: HashMap<ConnectorId, Seen>,
     jobs: HashMap<SyncJobId, JobSeen>,
     holds: HashMap<TaskKey, DateTime<Utc>>,
@@ -294,12 +299,14 @@ impl Memory {
             }
         }
         self.jobs = seen;
+        let blinked = self.last_look.is_some_and(|last| now - last > LONGEST_BLINK);
+        self.last_look = Some(now);
         for connector in connectors {
             let Some(seen) = self.connectors.get_mut(&connector.id) else { continue };
             for lock in Lock::ALL {
                 let stuck = is_locked(&connector.doc, lock) && !running.contains(&(&connector.id, lock));
                 let since = &mut seen.stuck[lock as usize];
-                *since = stuck.then(|| since.unwrap_or(now));
+                *since = stuck.then(|| since.filter(|_| !blinked).unwrap_or(now));
             }
         }
     }

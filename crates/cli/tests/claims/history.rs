@@ -16,6 +16,14 @@ pub(crate) struct Event {
     pub(crate) outcome: Outcome,
 }
 
+impl Event {
+    /// Whether it has ended a job.
+    pub(crate) fn is_end(&self) -> bool {
+        let What::Job { status: Some(status), .. } = &self.what else { return false };
+        FINAL.contains(&status.as_str()) && matches!(self.outcome, Outcome::Done(..))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum What {
     /// A write of a job's document.
@@ -44,6 +52,10 @@ pub(crate) struct Asked {
     pub(crate) statuses: BTreeMap<String, String>,
     /// Milliseconds for which a silent worker keeps its job.
     pub(crate) lease: u64,
+    /// Milliseconds after which a silent worker's job must have been taken over.
+    pub(crate) latest: u64,
+    /// From when to when the cluster was away, in milliseconds: nobody can be heard then.
+    pub(crate) away: Vec<(u64, u64)>,
 }
 
 /// What a good history consisted of.
@@ -51,11 +63,14 @@ pub(crate) struct Asked {
 pub(crate) struct Figures {
     pub(crate) claims: usize,
     pub(crate) takeovers: usize,
-    /// Milliseconds from the last sign of life of a worker to the take-over of its job, the longest.
+    /// Milliseconds from the last sign of life of a worker to the take-over of its job, the longest. While the cluster
+    /// is away does not count.
     pub(crate) longest_silence: u64,
     pub(crate) data_writes: usize,
     /// Data writes that were under way when another worker took the job over.
     pub(crate) overtaken: usize,
+    /// Claims that were given up before anything was written.
+    pub(crate) given_up: usize,
     /// Jobs that each worker ended.
     pub(crate) ended_by: BTreeMap<usize, usize>,
 }
@@ -69,6 +84,21 @@ struct Hold {
     until: u64,
     /// Whether another worker ended it.
     taken: bool,
+    /// Whether the worker left the job as one that is to be run still.
+    left: bool,
+}
+
+impl Hold {
+    /// Whether the worker wrote documents meanwhile.
+    fn has_written(&self, events: &[Event], indices: &[&String]) -> bool {
+        events.iter().any(|event| {
+            let What::Data { index } = &event.what else { return false };
+            event.worker == self.worker
+                && indices.contains(&index)
+                && self.from < event.begun
+                && event.begun < self.until
+        })
+    }
 }
 
 const FINAL: [&str; 3] = ["completed", "error", "canceled"];
@@ -83,9 +113,14 @@ pub(crate) fn check(asked: &Asked, events: &[Event]) -> Result<Figures, Vec<Stri
     }
     for (connector, holds) in &mut holds {
         holds.sort_by_key(|hold| hold.from);
-        for (at, hold) in holds.iter().enumerate() {
-            for other in
-                holds[at + 1..].iter().filter(|other| other.job != hold.job && other.from < hold.until)
+        let indices: Vec<&String> =
+            asked.indices.iter().filter(|(_, of)| of == connector).map(|(index, _)| index).collect();
+        // Whoever claims a job, writes nothing and leaves it again has not run it.
+        let ran: Vec<&Hold> =
+            holds.iter().filter(|hold| !hold.left || hold.has_written(events, &indices)).collect();
+        figures.given_up += holds.len() - ran.len();
+        for (at, hold) in ran.iter().enumerate() {
+            for other in ran[at + 1..].iter().filter(|other| other.job != hold.job && other.from < hold.until)
             {
                 problems.push(format!("{connector}: {other:?} while {hold:?}"));
             }
@@ -159,10 +194,17 @@ fn job_holds(
                 problems.push(format!("{job}: {event:?} claims with a token that was used before"));
             }
             if let Some(last) = holder.and_then(|_| holds.last_mut()) {
+                let back = asked.away.iter().filter(|away| away.0 <= event.at.0 && heard <= away.1);
+                let waited = event.at.0.saturating_sub(back.map(|away| away.1).max().unwrap_or(heard));
+                if waited > asked.latest {
+                    problems
+                        .push(format!("{job}: {event:?} takes it {waited} ms after its worker went silent"));
+                }
                 let silence = event.at.0.saturating_sub(heard);
                 figures.takeovers += 1;
-                figures.longest_silence = figures.longest_silence.max(silence);
-                if silence < asked.lease * 8 / 10 {
+                figures.longest_silence = figures.longest_silence.max(waited);
+                // Whoever sends a renewal may have stood still since the moment from which it counts.
+                if silence < asked.lease * 4 / 10 {
                     problems
                         .push(format!("{job}: {event:?} takes it from a worker heard of {silence} ms ago"));
                 }
@@ -175,6 +217,7 @@ fn job_holds(
                 from: event.ended,
                 until: u64::MAX,
                 taken: false,
+                left: false,
             });
         } else if holder != Some(event.worker) {
             let after = holds.last().map_or(0, |hold| hold.from);
@@ -191,12 +234,14 @@ fn job_holds(
                         from: claim.begun,
                         until: u64::MAX,
                         taken: false,
+                        left: false,
                     });
                 }
                 None => problems.push(format!("{job}: {event:?} of a worker that has no claim")),
             }
         }
-        heard = event.at.1;
+        // What took the cluster long was sent in time.
+        heard = event.at.0;
         let What::Job { status: Some(status), .. } = &event.what else { continue };
         let over = FINAL.contains(&status.as_str());
         if over {
@@ -206,7 +251,7 @@ fn job_holds(
         if over || status == "suspended" || status == "pending" {
             holder = None;
             if let Some(last) = holds.last_mut() {
-                last.until = event.begun;
+                (last.until, last.left) = (event.begun, !over);
             }
         }
     }
@@ -257,7 +302,14 @@ mod tests {
 
     fn asked() -> Asked {
         let map = |name: &str, value: &str| BTreeMap::from([(name.to_owned(), value.to_owned())]);
-        Asked { jobs: map("j", "c"), indices: map("i", "c"), statuses: map("j", "completed"), lease: 1000 }
+        Asked {
+            jobs: map("j", "c"),
+            indices: map("i", "c"),
+            statuses: map("j", "completed"),
+            lease: 1000,
+            latest: 2000,
+            away: Vec::new(),
+        }
     }
 
     /// Claimed, written, renewed, left; taken over after the lease, written, ended.
@@ -279,7 +331,7 @@ mod tests {
     #[test]
     fn a_good_history_is_good() {
         let figures = check(&asked(), &good()).unwrap();
-        assert_eq!((figures.claims, figures.takeovers, figures.longest_silence), (2, 1, 1500));
+        assert_eq!((figures.claims, figures.takeovers, figures.longest_silence), (2, 1, 1600));
         assert_eq!((figures.data_writes, figures.overtaken), (2, 0));
         assert_eq!(figures.ended_by, BTreeMap::from([(2, 1)]));
     }
@@ -287,13 +339,14 @@ mod tests {
     #[test]
     fn each_forged_history_is_found_out() {
         type Forge = fn(&mut Asked, &mut Vec<Event>);
-        let forged: [(&str, Forge); 11] = [
+        let forged: [(&str, Forge); 12] = [
             ("was never ended", |_, events| drop(events.pop())),
             ("is gone in the end", |asked, _| asked.statuses.clear()),
             ("is error in the end", |asked, _| drop(asked.statuses.insert("j".into(), "error".into()))),
             ("after its end", |_, events| events.push(job(2, 40, 5, "completed", None))),
             ("after its end", |_, events| events.push(job(3, 40, 5, "in_progress", Some("c")))),
-            ("heard of 100 ms ago", |_, events| events[3] = job(2, 16, 3, "in_progress", Some("b"))),
+            ("heard of 200 ms ago", |_, events| events[3] = job(2, 16, 3, "in_progress", Some("b"))),
+            ("1600 ms after its worker went silent", |asked, _| asked.latest = 1400),
             ("a token that was used", |_, events| events[3] = job(2, 30, 3, "in_progress", Some("a"))),
             // The first worker comes back and writes the job, then documents.
             ("of a worker that has no claim", |_, events| events.insert(5, job(1, 33, 3, "", None))),
@@ -332,6 +385,36 @@ mod tests {
         // While the first worker is silent its job still is its own.
         assert!(problems(&asked, &with(18)).contains("while"));
         assert!(check(&asked, &with(36)).is_ok());
+    }
+
+    #[test]
+    fn a_claim_that_is_given_up_is_no_run_unless_it_wrote() {
+        let mut asked = asked();
+        asked.jobs.insert("k".to_owned(), "c".to_owned());
+        asked.statuses.insert("k".to_owned(), "completed".to_owned());
+        let of_k = |at, number, status, token| {
+            let mut event = job(3, at, number, status, token);
+            if let What::Job { job, .. } = &mut event.what {
+                *job = "k".to_owned();
+            }
+            event
+        };
+        let mut events = good();
+        events.extend([of_k(11, 1, "in_progress", Some("k")), of_k(13, 2, "suspended", None)]);
+        events.extend([of_k(50, 3, "in_progress", Some("l")), of_k(52, 4, "completed", None)]);
+        assert_eq!(check(&asked, &events).unwrap().given_up, 1);
+        // Its request is begun after the claim's answer and before the job is left.
+        events[7].begun = 15;
+        events.push(data(3, 13));
+        assert!(problems(&asked, &events).contains("while"));
+    }
+
+    #[test]
+    fn nobody_is_late_while_the_cluster_is_away() {
+        let asked = Asked { latest: 1400, away: vec![(1000, 2000)], ..asked() };
+        assert_eq!(check(&asked, &good()).unwrap().longest_silence, 1000);
+        let asked = Asked { away: vec![(0, 1000)], ..asked };
+        assert!(problems(&asked, &good()).contains("after its worker went silent"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Stands between workers and the cluster: lets every request through, late at random, and writes it down.
 
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -40,6 +41,10 @@ struct Log {
     /// Writes of jobs in a form that is not known here.
     strange: Vec<String>,
     requests: u64,
+    /// Workers that have asked for anything yet.
+    heard: HashSet<usize>,
+    /// Jobs that each worker has ended.
+    ended: HashMap<usize, usize>,
 }
 
 impl Recorder {
@@ -50,6 +55,8 @@ impl Recorder {
             events: Vec::new(),
             strange: Vec::new(),
             requests: 0,
+            heard: HashSet::new(),
+            ended: HashMap::new(),
         };
         Self(Arc::new(Shared {
             target: target.to_owned(),
@@ -75,6 +82,33 @@ impl Recorder {
         (log.events.clone(), log.strange.clone(), log.requests)
     }
 
+    /// Whether the worker has asked for anything yet.
+    pub(crate) fn has_heard(&self, worker: usize) -> bool {
+        self.0.log.lock().unwrap().heard.contains(&worker)
+    }
+
+    /// Jobs that the worker has ended.
+    pub(crate) fn ended(&self, worker: usize) -> usize {
+        self.0.log.lock().unwrap().ended.get(&worker).copied().unwrap_or_default()
+    }
+
+    /// Milliseconds since it stands there.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(self.0.begun.elapsed().as_millis()).unwrap()
+    }
+
+    /// Whether a job was claimed by a second worker already.
+    pub(crate) fn claimed_twice(&self) -> bool {
+        let log = self.0.log.lock().unwrap();
+        let mut claimed = HashMap::new();
+        log.events.iter().any(|event| match &event.what {
+            What::Job { job, token: Some(_), .. } if matches!(event.outcome, Outcome::Done(..)) => {
+                *claimed.entry(job).or_insert(event.worker) != event.worker
+            }
+            _ => false,
+        })
+    }
+
     fn pause(&self) -> Duration {
         let mut log = self.0.log.lock().unwrap();
         let late = log.rng.random_bool(0.2);
@@ -85,12 +119,13 @@ impl Recorder {
     fn tick(&self) -> (u64, u64) {
         let mut log = self.0.log.lock().unwrap();
         log.clock += 1;
-        (log.clock, u64::try_from(self.0.begun.elapsed().as_millis()).unwrap())
+        (log.clock, self.now())
     }
 
     async fn forward(self, worker: usize, parts: Parts, body: Bytes) -> Response {
         let path = parts.uri.path().to_owned();
         let what = self.what(&parts, &path, &body);
+        self.0.log.lock().unwrap().heard.insert(worker);
         // It counts from the moment when the worker has sent it.
         let begun = self.tick();
         tokio::time::sleep(self.pause()).await;
@@ -115,7 +150,9 @@ impl Recorder {
                 answer.as_ref().map_or(Outcome::Unknown, |(status, _, body)| outcome(*status, body));
             let event =
                 Event { worker, what, begun: begun.0, ended: ended.0, at: (begun.1, ended.1), outcome };
-            self.0.log.lock().unwrap().events.push(event);
+            let mut log = self.0.log.lock().unwrap();
+            *log.ended.entry(worker).or_default() += usize::from(event.is_end());
+            log.events.push(event);
         }
         tokio::time::sleep(self.pause()).await;
         let Some((status, headers, body)) = answer else {

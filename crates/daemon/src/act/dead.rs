@@ -1,7 +1,7 @@
 use tokio::time::Instant;
 use tributary_client::{ClientError, ErrorKind};
 use tributary_engine::Figures;
-use tributary_protocol::SyncStatus;
+use tributary_protocol::{SyncJob, SyncStatus};
 
 use crate::observe::OpenJob;
 use crate::plan::DeadEnd;
@@ -12,14 +12,14 @@ impl Service {
     /// Ends the job of a dead worker, and releases its connector. Whoever is faster wins.
     pub(crate) async fn end_dead(&self, job: &OpenJob, how: DeadEnd) -> Result<(), ClientError> {
         let outcome = match how {
-            DeadEnd::Canceled => Outcome::of(SyncStatus::Canceled, figures(job)),
+            DeadEnd::Canceled => Outcome::of(SyncStatus::Canceled, figures(&job.doc)),
             DeadEnd::GivenUp => {
                 let times = job.lease.takeovers;
                 let text = format!(
                     "given up: the workers that ran this job died {times} times in a row (look into their logs, and \
                      whether they run out of memory)"
                 );
-                Outcome::failed(figures(job), &text)
+                Outcome::failed(figures(&job.doc), &text)
             }
         };
         if self.write_end(job, &outcome).await? {
@@ -38,10 +38,10 @@ impl Service {
         }
         let text = "the connector of this job does not exist any more";
         let outcome = if job.doc.status == SyncStatus::InProgress {
-            Outcome::failed(figures(job), text)
+            Outcome::failed(figures(&job.doc), text)
         } else {
             // A job that did not run may only be cancelled.
-            let canceled = Outcome::of(SyncStatus::Canceled, figures(job));
+            let canceled = Outcome::of(SyncStatus::Canceled, figures(&job.doc));
             Outcome { warnings: vec![text.to_owned()], ..canceled }
         };
         self.write_end(job, &outcome).await
@@ -61,13 +61,13 @@ impl Service {
     }
 }
 
-/// The numbers the dead worker told last.
-fn figures(job: &OpenJob) -> Figures {
+/// The numbers the job's last worker told last.
+pub(crate) fn figures(job: &SyncJob) -> Figures {
     let count = |count: i64| u64::try_from(count).unwrap_or(0);
     Figures {
-        created: count(job.doc.indexed_document_count),
-        deleted: count(job.doc.deleted_document_count),
-        wire_bytes: count(job.doc.indexed_document_volume) << 20,
+        created: count(job.indexed_document_count),
+        deleted: count(job.deleted_document_count),
+        wire_bytes: count(job.indexed_document_volume) << 20,
         ..Figures::default()
     }
 }

@@ -1,9 +1,9 @@
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use tributary_client::{Created, LicenseLevel};
+use tributary_client::{Created, ErrorKind, LicenseLevel};
 use tributary_protocol::{ConnectorId, JobType, SyncStatus, TriggerMethod, ops};
 
-use super::{Changed, change_connector};
+use super::change_connector;
 use crate::error::DaemonError;
 use crate::lease::{METADATA, time};
 use crate::memory::is_locked;
@@ -117,6 +117,11 @@ impl Service {
 
     /// Releases a lock that nobody holds, with the outcome of the last job under it.
     pub(crate) async fn unlock(&self, id: &ConnectorId, lock: Lock) -> Result<(), DaemonError> {
+        // Read before the jobs are looked at, and written only as read: who takes the lock meanwhile keeps it.
+        let Some(connector) = self.client.connector(id).await? else { return Ok(()) };
+        if !is_locked(&connector.doc, lock) || self.runs(id, lock, None).await? {
+            return Ok(());
+        }
         let filter = tributary_client::JobFilter {
             connector_id: Some(id.clone()),
             types: lock.kinds().to_vec(),
@@ -124,23 +129,20 @@ impl Service {
             ..Default::default()
         };
         let last = self.client.jobs(&filter).await?.into_iter().next();
-        if last.as_ref().is_some_and(|job| job.doc.status.is_running()) {
-            return Ok(());
-        }
-        let outcome = last.filter(|job| !matches!(job.doc.status, tributary_protocol::SyncStatus::Pending));
+        let outcome = last.filter(|job| job.doc.status != SyncStatus::Pending);
         let (status, error) = lock.fields();
         let change: Value = json!({
             status: outcome.as_ref().map(|job| job.doc.status.as_str()),
             error: outcome.as_ref().and_then(|job| job.doc.error.clone()),
         });
-        let changed = change_connector(&self.client, id, |connector| {
-            is_locked(&connector.doc, lock).then(|| change.clone())
-        })
-        .await?;
-        if let Changed::Written(_) = changed {
-            tracing::warn!("released the connector's lock, which was taken although no job runs");
+        match self.client.update_connector(id, &change, Some(connector.version)).await {
+            Ok(_) => {
+                tracing::warn!("released the connector's lock, which was taken although no job runs");
+                Ok(())
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => Ok(()),
+            Err(error) => Err(error.into()),
         }
-        Ok(())
     }
 }
 

@@ -9,8 +9,9 @@ use super::{Action, DeadEnd, TaskKey, View};
 use crate::lease::delta;
 use crate::observe::{Lock, OpenJob, Served};
 
-/// Which jobs to claim, as many as there are slots. A connector that has not had its turn for the longest time goes
-/// first, and of one connector the job that was created first, but a job whose worker died before all others.
+/// Which jobs to claim, as many as there are slots. A job whose worker died goes before all others: it has waited for a
+/// lease's length already. Else a connector that has not had its turn for the longest time goes first, and of one
+/// connector the job that was created first.
 pub(super) fn runs(now: DateTime<Utc>, view: &View<'_>) -> Vec<Action> {
     let served: HashMap<&ConnectorId, &Served> =
         view.connectors.iter().map(|connector| (&connector.id, connector)).collect();
@@ -35,7 +36,7 @@ pub(super) fn runs(now: DateTime<Utc>, view: &View<'_>) -> Vec<Action> {
     candidates.retain(|(job, _)| view.is_free(&TaskKey::Job(job.id.clone()), now));
     candidates.sort_by_key(|(job, takes_over)| {
         let turn = view.memory.connector(job.connector()).and_then(|seen| seen.last_started);
-        (turn, !takes_over, job.doc.created_at, job.id.clone())
+        (!takes_over, turn, job.doc.created_at, job.id.clone())
     });
     // A dead job keeps the others of its connector waiting even while there is no slot for it.
     let dead: HashSet<(&ConnectorId, Lock)> =

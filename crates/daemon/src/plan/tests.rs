@@ -10,6 +10,7 @@ use crate::memory::Checked;
 use crate::observe::Declared;
 
 mod custom;
+mod dead;
 mod many;
 
 const ALL: FeatureSet = FeatureSet {
@@ -323,20 +324,6 @@ fn what_the_source_cannot_do_or_nobody_configured_is_not_scheduled() {
     let mut world = World::of(vec![scheduled(JobType::Full, "0 * * * * ?")], Vec::new());
     world.connectors[0].doc.status = ConnectorStatus::NeedsConfiguration;
     assert!(slots(&world, 100).is_empty());
-}
-
-#[test]
-fn a_lock_without_a_job_is_released_after_the_length_of_a_lease() {
-    let mut stuck = connector("a");
-    stuck.doc.last_sync_status = Some(SyncStatus::InProgress);
-    let running = leased(job("j", "a", JobType::Full, SyncStatus::InProgress, 0), 1000);
-    let mut world = World::of(vec![stuck], vec![running]);
-    assert_eq!(world.plan(100), []);
-    world.jobs.clear();
-    world.look(100);
-    assert_eq!(world.plan(129), []);
-    let unlock = Action::Unlock { connector: ConnectorId::from("a".to_owned()), lock: Lock::Content };
-    assert_eq!(world.plan(130), [unlock]);
 }
 
 fn needs(world: &World, now: i64) -> Needs {

@@ -1,9 +1,10 @@
 use serde_json::{Value, json};
 use tokio::time::Instant;
-use tributary_client::{Client, ClientError, Created, DocVersion, ErrorKind};
+use tributary_client::{Client, ClientError, Created, DocVersion, ErrorKind, JobFilter};
 use tributary_protocol::{Connector, ConnectorId, ConnectorStatus, JobType, SyncJob, SyncJobId, SyncStatus};
 
-use crate::act::{Changed, change_connector};
+use super::outcome::Outcome;
+use crate::act::{Changed, change_connector, figures};
 use crate::lease::{Lease, Token, time};
 use crate::memory::is_locked;
 use crate::observe::{Lock, OpenJob};
@@ -127,7 +128,7 @@ impl ClaimedJob {
 impl Service {
     /// Takes the connector's lock and claims the job, in this order, as the Python service does (sync-runtime 5.3).
     pub(crate) async fn claim(&self, job: OpenJob, takes_over: bool) -> Result<Claim, ClientError> {
-        let lock = job.lock();
+        let (lock, begun) = (job.lock(), Instant::now());
         let before = match self.lock(job.connector(), lock, takes_over).await? {
             Locking::Gone => return Ok(Claim::Missed),
             Locking::Taken => return Ok(Claim::Locked),
@@ -135,15 +136,55 @@ impl Service {
         };
         let connector_id = job.connector().clone();
         match self.claim_job(job, takes_over, &before).await {
-            Ok(Some(claimed)) => Ok(Claim::Taken(Box::new(claimed))),
+            Ok(Some(claimed)) => self.confirm(claimed, SyncStatus::Suspended).await,
             missed => {
                 // Without the job we have no right to the lock.
                 if !takes_over {
-                    self.give_back(&connector_id, lock, &before).await?;
+                    self.give_back(&connector_id, lock, &before, begun).await?;
                 }
                 missed.map(|_| Claim::Missed)
             }
         }
+    }
+
+    /// Whether a job runs, or is said to run, under this lock of the connector; all but `except`. A job shows from
+    /// the moment of its claim.
+    pub(crate) async fn runs(
+        &self,
+        connector: &ConnectorId,
+        lock: Lock,
+        except: Option<&SyncJobId>,
+    ) -> Result<bool, ClientError> {
+        let filter = JobFilter {
+            connector_id: Some(connector.clone()),
+            statuses: SyncStatus::ALL.into_iter().filter(|status| status.is_running()).collect(),
+            types: lock.kinds().to_vec(),
+            size: Some(2),
+            ..JobFilter::default()
+        };
+        Ok(self.client.jobs(&filter).await?.iter().any(|job| Some(&job.id) != except))
+    }
+
+    /// Makes sure that no other job runs under the lock. The lock alone does not tell: a worker that stood still after it
+    /// took it finds it released and taken by others. Of two that claim at once at least one sees the other.
+    async fn confirm(&self, mut job: ClaimedJob, otherwise: SyncStatus) -> Result<Claim, ClientError> {
+        let other = self.runs(job.connector_id(), job.lock(), Some(&job.id)).await;
+        if let Ok(false) = other {
+            return Ok(Claim::Taken(Box::new(job)));
+        }
+        let (lease, now) = (job.lease.clone(), self.now());
+        // It did not run.
+        let lease = Lease { attempt: lease.attempt.saturating_sub(1), ..lease };
+        let left =
+            Outcome { checkpoint: lease.checkpoint.clone(), ..Outcome::of(otherwise, figures(&job.doc)) };
+        match job.write(&self.client, |current| left.job_change(current, &lease, now)).await {
+            Ok(()) => tracing::info!("another job of the connector runs: this one was left again"),
+            Err(WriteError::Lost(_)) => {}
+            // Then it is taken over when its lease ends.
+            Err(WriteError::Client(error)) => tracing::warn!(%error, "a claim could not be taken back"),
+        }
+        // The lock is the other's.
+        other.map(|_| Claim::Locked)
     }
 
     /// Takes the connector's lock and creates a job under it that is ours from its first moment.
@@ -156,7 +197,7 @@ impl Service {
     ) -> Result<Claim, ClientError> {
         let job: SyncJob = serde_json::from_value(source.clone())
             .map_err(|error| ClientError::new(ErrorKind::Config, error.to_string()))?;
-        let lock = Lock::of(job.job_type);
+        let (lock, begun) = (Lock::of(job.job_type), Instant::now());
         let connector = match self.lock(connector_id, lock, false).await? {
             Locking::Gone => return Ok(Claim::Missed),
             Locking::Taken => return Ok(Claim::Locked),
@@ -175,11 +216,11 @@ impl Service {
                 None => return Ok(Claim::Missed),
             },
             Err(error) => {
-                self.give_back(connector_id, lock, &connector).await?;
+                self.give_back(connector_id, lock, &connector, begun).await?;
                 return Err(error);
             }
         };
-        Ok(Claim::Taken(Box::new(ClaimedJob {
+        let claimed = ClaimedJob {
             id,
             doc: job,
             connector: *connector,
@@ -187,7 +228,8 @@ impl Service {
             status: SyncStatus::InProgress,
             held_until,
             version,
-        })))
+        };
+        self.confirm(claimed, SyncStatus::Canceled).await
     }
 
     async fn lock(&self, id: &ConnectorId, lock: Lock, takes_over: bool) -> Result<Locking, ClientError> {
@@ -210,8 +252,15 @@ impl Service {
         })
     }
 
-    /// Undoes taking the lock.
-    async fn give_back(&self, id: &ConnectorId, lock: Lock, before: &Connector) -> Result<(), ClientError> {
+    /// Undoes taking the lock, which was asked for at `begun`. Others release it after the length of a lease, and then it
+    /// may be somebody else's.
+    async fn give_back(
+        &self,
+        id: &ConnectorId,
+        lock: Lock,
+        before: &Connector,
+        begun: Instant,
+    ) -> Result<(), ClientError> {
         let (status, error) = lock.fields();
         let (last_status, last_error) = match lock {
             Lock::Content => (before.last_sync_status, before.last_sync_error.clone()),
@@ -225,7 +274,7 @@ impl Service {
             change["error"] = json!(before.error);
         }
         change_connector(&self.client, id, |connector| {
-            is_locked(&connector.doc, lock).then(|| change.clone())
+            (is_locked(&connector.doc, lock) && begun.elapsed() < self.terms().held()).then(|| change.clone())
         })
         .await
         .map(|_| ())
