@@ -4,6 +4,7 @@
 #![allow(unreachable_pub, reason = "shared by the tests beside it")]
 
 pub mod license;
+pub mod pair;
 pub mod recorder;
 pub mod world;
 

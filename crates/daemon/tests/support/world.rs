@@ -17,6 +17,21 @@ static WORLDS: LazyLock<Mutex<HashMap<String, World>>> = LazyLock::new(Mutex::de
 /// A test that failed must not wait for a blocked thread for ever.
 const LONGEST_BLOCK: Duration = Duration::from_secs(10);
 
+/// What a bad source does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Misdeed {
+    #[default]
+    None,
+    /// Panics when it is asked whether it works.
+    PanicsWhenPinged,
+    /// Does not answer when it is asked whether it works.
+    HangsWhenPinged,
+    /// Lists the first document and nothing more, without an end.
+    HangsWhileListing,
+    /// Lists more and more documents beyond its own.
+    NeverEnds,
+}
+
 /// What a fake source lists. Connectors name it in their configuration.
 #[derive(Clone, Debug)]
 pub struct World(Arc<State>);
@@ -34,6 +49,7 @@ struct State {
     breaks_at: Mutex<Option<usize>>,
     panics: AtomicBool,
     blocks: AtomicBool,
+    misdeed: Mutex<Misdeed>,
     shared_out: AtomicBool,
     listings: AtomicUsize,
     running: AtomicUsize,
@@ -125,6 +141,15 @@ impl World {
         self.0.blocks.store(blocks, Ordering::SeqCst);
     }
 
+    /// What it does wrong from now on.
+    pub fn misbehave(&self, misdeed: Misdeed) {
+        *self.0.misdeed.lock().unwrap() = misdeed;
+    }
+
+    fn does(&self, misdeed: Misdeed) -> bool {
+        *self.0.misdeed.lock().unwrap() == misdeed
+    }
+
     /// From now on Ann may see the documents of even number, Bob the others.
     pub fn share_out(&self) {
         self.0.shared_out.store(true, Ordering::SeqCst);
@@ -181,7 +206,11 @@ impl World {
         if fresh && at <= documents.len() && (at.is_multiple_of(100) || at == documents.len()) {
             return Some((Ok(Event::Checkpoint(Cursor(json!({"listed": at})))), at, false));
         }
-        let id = documents.get(at)?;
+        if at == 1 && self.does(Misdeed::HangsWhileListing) {
+            std::future::pending::<()>().await;
+        }
+        let beyond = self.does(Misdeed::NeverEnds).then(|| at.to_string());
+        let id = &documents.get(at).cloned().or(beyond)?;
         let pause = *self.0.pause.lock().unwrap();
         if at.is_multiple_of(10) && !pause.is_zero() {
             tokio::time::sleep(pause).await;
@@ -214,6 +243,10 @@ fn place(cx: &Context) -> usize {
 #[async_trait]
 impl DataSource for World {
     async fn ping(&self, _: &Context) -> Result<()> {
+        assert!(!self.does(Misdeed::PanicsWhenPinged), "the fake source panics when it is pinged");
+        if self.does(Misdeed::HangsWhenPinged) {
+            std::future::pending::<()>().await;
+        }
         match self.0.refusal.lock().unwrap().clone() {
             Some(text) => Err(Error::new(ErrorKind::Unavailable, text).hint("start it")),
             None => Ok(()),
