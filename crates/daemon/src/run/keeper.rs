@@ -18,8 +18,9 @@ use crate::lease::METADATA;
 use crate::metrics::Metric;
 use crate::service::Service;
 
-/// Pause between two looks at a running job: how soon a cancellation is heard of.
-const LOOK: Duration = Duration::from_secs(1);
+/// Pause between two looks at a running job: how soon a cancellation is heard of. With the grace of a sync that hangs it
+/// stays below the two seconds within which a cancellation is to take effect.
+const LOOK: Duration = Duration::from_millis(500);
 /// Longest pause between two reports of progress.
 const REPORT: Duration = Duration::from_secs(10);
 /// What a sync that was asked to stop gets beside its own grace before it is ended from outside.
