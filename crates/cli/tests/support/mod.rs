@@ -7,7 +7,10 @@
     reason = "support for tests, of which each uses a part"
 )]
 
+pub(crate) mod collector;
 pub(crate) mod disk;
+pub(crate) mod hostile;
+pub(crate) mod monitoring;
 pub(crate) mod writers;
 
 use std::collections::BTreeMap;
