@@ -33,7 +33,9 @@ fn tls(world: &World) -> (Vec<String>, String) {
 
 fn start(world: &World, command: &str, more: &[String]) -> Process {
     let data = world.data().display().to_string();
-    let args = [command, "--listen", "127.0.0.1:0", "--data", &data].map(str::to_owned);
+    // Everything is logged, to see that no secret is.
+    let args = ["--log", "trace,tributary=trace", command, "--listen", "127.0.0.1:0", "--data", &data];
+    let args = args.map(str::to_owned);
     tributary().env("TRIBUTARY__POLL_INTERVAL", "1").start(args.iter().chain(more))
 }
 
@@ -73,7 +75,12 @@ fn commands_reach_a_node_with_users_and_https_and_nobody_else_does() {
     Binary::new(env!("CARGO_BIN_EXE_tributary")).env("XDG_CONFIG_HOME", &home).run(list).success();
 
     let log = node.lines().join("\n");
-    assert!(!log.contains(PASSWORD) && !log.contains(key), "{log}");
+    // The passwords also as they go over the wire.
+    let wire = ["YW5uOm9wZW4tc2VzYW1lLTE", "YW5uOm5vdC10aGUtcGFzc3dvcmQ"];
+    for secret in [PASSWORD, "not-the-password", key].iter().chain(&wire) {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+    assert!(log.contains("DEBUG"), "everything is logged: {log}");
     stop(node);
 }
 
