@@ -9,7 +9,8 @@ use super::schedule::{Due, base, due};
 use super::{Action, View, custom, waits_for_people};
 use crate::observe::Served;
 
-/// The jobs that schedules ask for. None of a kind of which one is open: the slot waits until that one is over.
+/// The jobs that schedules ask for. None of a kind of which one is open: the slot waits until that one is over. Those that
+/// have waited longest come first, so that all have their turn where there are more than can be created at once.
 pub(super) fn due_slots(now: DateTime<Utc>, view: &View<'_>) -> Vec<Action> {
     let open: HashSet<(&ConnectorId, JobType)> =
         view.jobs.iter().map(|job| (job.connector(), job.doc.job_type)).collect();
@@ -22,15 +23,16 @@ pub(super) fn due_slots(now: DateTime<Utc>, view: &View<'_>) -> Vec<Action> {
             }
             if let Some(slot) = due_slot(now, view, connector, kind) {
                 full |= kind == JobType::Full;
-                actions.push(Action::CreateSlotJob { connector: connector.id.clone(), kind, slot });
+                actions.push((slot, Action::CreateSlotJob { connector: connector.id.clone(), kind, slot }));
             }
         }
         // A custom schedule's job is a full sync too: it waits for its turn.
         if !full && let Some((key, slot)) = custom::due(now, view, connector) {
-            actions.push(Action::CreateCustomJob { connector: connector.id.clone(), key, slot });
+            actions.push((slot, Action::CreateCustomJob { connector: connector.id.clone(), key, slot }));
         }
     }
-    actions
+    actions.sort_by_key(|(slot, _)| *slot);
+    actions.into_iter().map(|(_, action)| action).collect()
 }
 
 fn due_slot(now: DateTime<Utc>, view: &View<'_>, connector: &Served, kind: JobType) -> Option<DateTime<Utc>> {

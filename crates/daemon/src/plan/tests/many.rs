@@ -54,3 +54,18 @@ fn a_thousand_schedules_miss_no_slot_and_serve_none_twice() {
         assert_eq!(served[&format!("c{number}")], expected, "connector {number}");
     }
 }
+
+#[test]
+fn the_slot_that_has_waited_longest_is_served_first_whatever_its_connector_is_called() {
+    // Connectors come by their ids; the first of them fires last.
+    let mut world = World::of((0..60).map(|number| of(59 - number)).collect(), Vec::new());
+    world.look(0);
+    world.look(299);
+    let mut order = Vec::new();
+    while let Some(Action::CreateSlotJob { connector, kind, slot }) = world.plan(299).into_iter().next() {
+        world.memory.connector_mut(&connector).unwrap().serve(kind, slot);
+        order.push(slot);
+    }
+    assert_eq!(order.len(), 60);
+    assert!(order.is_sorted(), "{order:?}");
+}
