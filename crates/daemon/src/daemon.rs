@@ -1,5 +1,6 @@
 mod begin;
 mod figures;
+mod look;
 mod reload;
 
 use std::collections::{HashMap, HashSet};
@@ -10,7 +11,6 @@ use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tributary_client::{Client, ClientError};
-use tributary_engine::sweep_spools;
 use tributary_protocol::{JobType, SyncJobId};
 use tributary_sdk::Registry;
 use tributary_tasks::{Shutdown, TaskScope};
@@ -26,6 +26,7 @@ use crate::options::DaemonOptions;
 use crate::plan::{Busy, PlanRules, TaskKey, View, plan};
 use crate::service::Service;
 use crate::status::DaemonStatus;
+use look::{Look, under_way};
 
 /// Longest pause between two looks at the open jobs: how soon a job is begun that somebody asks for.
 const JOBS_PAUSE: Duration = Duration::from_secs(1);
@@ -160,6 +161,8 @@ struct Loop {
     status: DaemonStatus,
     reloads: watch::Receiver<Option<Other>>,
     swept: bool,
+    /// The look that is under way.
+    look: Option<Look>,
     next_jobs: Instant,
     next_connectors: Instant,
 }
@@ -180,6 +183,7 @@ impl Loop {
             status,
             reloads,
             swept: false,
+            look: None,
             next_jobs: Instant::now(),
             next_connectors: Instant::now(),
             service,
@@ -194,83 +198,17 @@ impl Loop {
                 biased;
                 () = shutdown.stopping() => return Ok(()),
                 Ok(()) = self.reloads.changed() => self.reload(),
+                Some(seen) = under_way(&mut self.look) => match seen {
+                    Ok(seen) => self.saw(seen).await,
+                    Err(error) => self.bear(error)?,
+                },
                 Some(ended) = self.tasks.next(), if !self.tasks.is_empty() => self.absorb(ended),
-                () = sleep_until(self.next_jobs) => {
-                    let looked = tokio::select! {
-                        () = shutdown.stopping() => return Ok(()),
-                        looked = self.observe() => looked,
-                    };
-                    if let Err(error) = looked {
-                        self.bear(error)?;
-                    }
-                }
+                () = sleep_until(self.next_jobs), if self.look.is_none() => self.begin_look(),
             }
             while let Some(ended) = self.tasks.try_next() {
                 self.absorb(ended);
             }
             self.act();
-        }
-    }
-
-    /// Looks at the open jobs, and at the connectors too when it is time for that.
-    async fn observe(&mut self) -> Result<(), ClientError> {
-        let pause = self.service.options.poll_interval;
-        self.next_jobs = Instant::now() + pause.min(JOBS_PAUSE);
-        let whole = Instant::now() >= self.next_connectors;
-        if whole {
-            self.next_connectors = Instant::now() + pause;
-            let begun = Instant::now();
-            let connectors = self.service.observer.connectors().await?;
-            self.service.options.metrics.took(
-                Metric::PollSeconds,
-                &[("what", "connectors")],
-                begun.elapsed(),
-            );
-            self.learn_secrets(&connectors);
-            self.memory.see_connectors(self.service.now(), &connectors);
-            self.connectors = connectors;
-        }
-        let begun = Instant::now();
-        self.jobs = self.service.observer.jobs().await?;
-        self.service.options.metrics.took(Metric::PollSeconds, &[("what", "jobs")], begun.elapsed());
-        self.memory.see_jobs(self.service.now(), &self.jobs, &self.connectors);
-        self.status.looked(self.service.now());
-        self.show();
-        if !whole && self.has_new_stranger() {
-            self.next_jobs = Instant::now();
-            self.next_connectors = Instant::now();
-        }
-        if !self.swept {
-            self.swept = true;
-            self.sweep().await;
-        }
-        Ok(())
-    }
-
-    /// Whether there is a new job of a connector that we do not know yet: it may just have been created.
-    fn has_new_stranger(&mut self) -> bool {
-        let known: HashSet<_> = self.connectors.iter().map(|connector| &connector.id).collect();
-        let strange: HashSet<SyncJobId> = self
-            .jobs
-            .iter()
-            .filter(|job| !known.contains(job.connector()))
-            .map(|job| job.id.clone())
-            .collect();
-        let new = strange.iter().any(|id| !self.strangers.contains(id));
-        self.strangers = strange;
-        new
-    }
-
-    /// Removes the spools of jobs that are over.
-    async fn sweep(&self) {
-        let root = self.service.options.state_dir.join("spools");
-        let open: HashSet<String> = self.jobs.iter().map(|job| job.id.as_str().to_owned()).collect();
-        let sweeping = tokio::task::spawn_blocking(move || sweep_spools(&root, |job| open.contains(job)));
-        match sweeping.await {
-            Ok(Ok(0)) => {}
-            Ok(Ok(removed)) => tracing::info!(removed, "removed spools of jobs that are over"),
-            Ok(Err(error)) => tracing::warn!(%error, "the folder of spools could not be looked through"),
-            Err(error) => tracing::warn!(%error, "looking through the folder of spools failed"),
         }
     }
 

@@ -67,12 +67,12 @@ async fn one_that_hangs_while_it_lists() {
         }
         bad.block_thread(blocks);
         let good = good.with_documents(3);
-        let limit = Duration::from_secs(6);
-        let pair = Pair::set(&bad, &good, |options| options.sync.time_limit = Some(limit)).await;
+        let mut pair = Pair::set(&bad, &good, |_| {}).await;
         let id = pair.bad.ask(JobType::Full).await;
         until("listing", || bad.listed() > 0).await;
         pair.others_go_on(&id).await;
-        pair.bad_job_fails(&id, "longer than the 6 s that a job may take").await;
+        pair.cancel(&id).await;
+        pair.fails_in_time().await;
         bad.misbehave(Misdeed::None);
         bad.block_thread(false);
         pair.is_over().await;
@@ -85,25 +85,20 @@ async fn one_that_floods_the_index_is_read_no_faster_than_it_can_be_written() {
     let bad = World::new("bad-flood").with_documents(5).with_text(TEXT);
     bad.misbehave(Misdeed::NeverEnds);
     let good = World::new("good-flood").with_documents(3);
-    let adjust = |options: &mut DaemonOptions| {
-        options.sync.time_limit = Some(Duration::from_secs(8));
-        // However fast this machine is, the index is slower than the source.
-        options.sync.rate_limit = Some(50.0);
-    };
-    let pair = Pair::set(&bad, &good, adjust).await;
+    // However fast this machine is, the index is slower than the source.
+    let adjust = |options: &mut DaemonOptions| options.sync.rate_limit = Some(50.0);
+    let mut pair = Pair::set(&bad, &good, adjust).await;
     let id = pair.bad.ask(JobType::Full).await;
-    until("listing", || bad.listed() > 10).await;
+    until("listing", || bad.listed() > 150).await;
     pair.others_go_on(&id).await;
-    let job = pair.bad_job_fails(&id, "longer than the 8 s that a job may take").await;
+    let job = pair.cancel(&id).await;
     let (listed, written) = (bad.listed() as u64, u64::try_from(job.indexed_document_count).unwrap());
     let waiting = (listed - written) * TEXT as u64;
     assert!(waiting < UNDER_WAY, "{listed} documents were listed, {written} are written");
-    assert!(
-        written > 0 && listed > 150,
-        "it did flood: {listed} documents were listed, {written} are written"
-    );
-    // What was on its way when the time was over may have been written too; nobody heard of it.
+    assert!(written > 0, "it did flood: {listed} documents were listed");
+    // What was on its way when it was cancelled may have been written too; nobody heard of it.
     assert!((written..=listed).contains(&pair.bad.count().await), "the job tells no more than there is");
+    pair.fails_in_time().await;
     bad.misbehave(Misdeed::None);
     bad.clear();
     bad.add("0");

@@ -27,6 +27,8 @@ impl Loop {
         self.budget = ErrorBudget::new(service.options.max_errors, service.options.max_errors_span);
         service.options.metrics.count(Metric::Reloads, &[], 1);
         self.service = Arc::new(service);
+        // It would show what is served no more.
+        self.look = None;
         self.next_connectors = Instant::now();
         self.next_jobs = Instant::now();
         tracing::info!("going on with the new configuration");

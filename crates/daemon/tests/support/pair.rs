@@ -1,4 +1,6 @@
-use tributary_daemon::{DaemonOptions, Selection};
+use std::time::Duration;
+
+use tributary_daemon::{DaemonHandle, DaemonOptions, Selection};
 use tributary_protocol::{ConnectorStatus, JobType, SyncJob, SyncJobId, SyncStatus};
 use tributary_tasks::Shutdown;
 
@@ -9,6 +11,8 @@ pub struct Pair {
     pub bad: Rig,
     pub good: Rig,
     shutdown: Shutdown,
+    handle: DaemonHandle,
+    options: DaemonOptions,
 }
 
 impl Pair {
@@ -19,8 +23,8 @@ impl Pair {
         options.connectors = Selection::of([bad.connector.clone(), good.connector.clone()]);
         options.max_concurrent_content_syncs = 2;
         adjust(&mut options);
-        let shutdown = bad.daemon(options);
-        Self { bad, good, shutdown }
+        let (shutdown, handle) = bad.daemon_with_handle(options.clone());
+        Self { bad, good, shutdown, handle, options }
     }
 
     /// The good source's syncs come to their ends while the bad one's job runs, in their first attempt.
@@ -30,6 +34,22 @@ impl Pair {
             untouched(&self.good.job_is(&id, SyncStatus::Completed).await);
         }
         assert_eq!(self.bad.job(during).await.status, SyncStatus::InProgress, "the bad one ran meanwhile");
+    }
+
+    /// Cancels the bad source's job.
+    pub async fn cancel(&self, id: &SyncJobId) -> SyncJob {
+        self.bad.client.cancel_job(id).await.unwrap();
+        self.bad.job_is(id, SyncStatus::Canceled).await
+    }
+
+    /// A further job of the bad source, which may take no longer than 2 s, fails and says so.
+    pub async fn fails_in_time(&mut self) {
+        self.options.sync.time_limit = Some(Duration::from_secs(2));
+        self.handle.reload(self.bad.client.clone(), self.options.clone());
+        let id = self.bad.ask(JobType::Full).await;
+        self.bad_job_fails(&id, "longer than the 2 s that a job may take").await;
+        self.options.sync.time_limit = None;
+        self.handle.reload(self.bad.client.clone(), self.options.clone());
     }
 
     pub async fn bad_job_fails(&self, id: &SyncJobId, why: &str) -> SyncJob {
