@@ -8,7 +8,8 @@ use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use support::{LONG, World, client, differences, parse, stop, tributary};
+use serde_json::json;
+use support::{LONG, World, client, differences, eventually, parse, stop, tributary};
 
 fn config(world: &World, more: &str) -> String {
     let path = world.path().join("config.yml");
@@ -34,6 +35,38 @@ async fn without_a_host_the_embedded_node_runs_and_every_connector_is_served() {
         tributary().run(["job", "start", "c", "--wait", "--host", &url, "--output", "json"]).success();
     assert_eq!(parse(&ended)["status"], "completed", "{ended}");
     assert_eq!(differences(&client(&url), "i", &world).await, [""; 0]);
+    stop(running);
+}
+
+#[tokio::test]
+async fn a_job_that_the_source_cannot_do_is_refused_at_once_and_one_that_is_there_ends() {
+    let world = World::new();
+    world.write("a.md", "text");
+    let mut running = tributary().start(["run", "-c", &config(&world, "")]);
+    let url = running.url();
+    let directory = format!("directory={}", world.files().display());
+    let args =
+        ["connector", "create", "--service-type", "dir", "--id", "c", "--index", "i", "--set", &directory];
+    tributary().run(args.iter().copied().chain(["--host", &url])).success();
+    let node_client = client(&url);
+    for (kind, what) in [("access_control", "access-control syncs"), ("incremental", "incremental syncs")] {
+        let refused =
+            tributary().run(["job", "start", "c", "-t", kind, "--host", &url]).failure(1).join("\n");
+        let expected = format!("connector 'c' does not support {what}");
+        assert!(
+            refused.contains(&expected) && refused.contains("tributary source describe dir"),
+            "{refused}"
+        );
+        // Other programs can ask for it.
+        let asked = json!({"id": "c", "job_type": kind});
+        let made = node_client.raw("POST", "/_connector/_sync_job", Some(&asked)).await.unwrap();
+        let path = format!("/_connector/_sync_job/{}", made["id"].as_str().unwrap());
+        eventually("the job ends", async || {
+            let job = node_client.raw("GET", &path, None).await.unwrap();
+            job["status"] == "error" && job["error"].as_str().unwrap().contains("does not support")
+        })
+        .await;
+    }
     stop(running);
 }
 

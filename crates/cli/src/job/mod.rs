@@ -6,7 +6,7 @@ mod show;
 mod watch;
 
 use tributary_client::{Client, JobFilter, Versioned};
-use tributary_protocol::{JobType, SyncJob, SyncJobId, SyncStatus, TriggerMethod};
+use tributary_protocol::{Connector, ConnectorId, JobType, SyncJob, SyncJobId, SyncStatus, TriggerMethod};
 
 use watch::until_ended;
 pub(crate) use watch::until_ended_seen;
@@ -53,6 +53,7 @@ impl From<JobTypeArg> for JobType {
 async fn start(id: &str, job_type: JobType, wait: bool, args: &TargetArgs, format: Format) -> Result<()> {
     let client = target::connect(args)?;
     let connector = target::connector(&client, id).await?;
+    check_ability(&connector, job_type)?;
     let job = client.create_job(&connector.id, job_type, TriggerMethod::OnDemand).await?;
     if !wait {
         return match format {
@@ -63,6 +64,36 @@ async fn start(id: &str, job_type: JobType, wait: bool, args: &TargetArgs, forma
     let ended = until_ended(&client, &job).await?;
     show::print(&ended, format)?;
     judge(&ended)
+}
+
+/// Refuses a job that nobody would run: a Python service leaves it pending for ever, and our daemon lets it fail.
+fn check_ability(connector: &Versioned<ConnectorId, Connector>, job_type: JobType) -> Result<()> {
+    let registry = tributary_connectors::registry();
+    let service_type = connector.doc.service_type.as_deref().unwrap_or_default();
+    let source = registry.get(service_type).map(|kind| kind.features());
+    let asked = connector.doc.features.as_ref();
+    let (what, able, on) = match job_type {
+        JobType::Full => return Ok(()),
+        JobType::Incremental => (
+            "incremental syncs",
+            source.is_none_or(|source| source.incremental_sync),
+            asked.is_none_or(|features| features.incremental_sync()),
+        ),
+        JobType::AccessControl => (
+            "access-control syncs",
+            source.is_none_or(|source| source.document_level_security),
+            asked.is_none_or(|features| features.document_level_security()),
+        ),
+    };
+    if able && on {
+        return Ok(());
+    }
+    let error = CliError::user(format!("connector '{}' does not support {what}", connector.id));
+    Err(error.hint(if able {
+        format!("its document has that feature switched off: see `tributary connector show {}`", connector.id)
+    } else {
+        format!("its source does not: see `tributary source describe {service_type}`; full syncs work")
+    }))
 }
 
 /// A job that did not complete makes the command fail.
