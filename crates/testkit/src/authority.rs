@@ -41,9 +41,18 @@ impl Authority {
     /// When it cannot be made.
     #[must_use]
     pub fn issue(&self, names: &[&str]) -> Certificate {
+        self.issue_to("Tributary test", names)
+    }
+
+    /// A certificate for these names or addresses, of somebody called `subject`.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn issue_to(&self, subject: &str, names: &[&str]) -> Certificate {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).expect("names that a certificate can hold");
-        params.distinguished_name.push(DnType::CommonName, "Tributary test");
+        params.distinguished_name.push(DnType::CommonName, subject);
         let key = KeyPair::generate().expect("a key");
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
         Certificate { certificate: certificate.pem(), key: key.serialize_pem() }

@@ -6,6 +6,8 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a broken law fails the test")]
 
 mod authority;
+mod changes;
+mod database;
 pub mod laws;
 mod listing;
 mod proxy;
@@ -14,6 +16,8 @@ mod world;
 use std::time::Duration;
 
 pub use authority::{Authority, Certificate};
+pub use changes::{Changes, cursor_of_a_full_listing};
+pub use database::DatabaseServer;
 pub use listing::{Item, Listing, connect, list, list_from, schema, try_connect};
 pub use proxy::{Fault, Proxy};
 pub use world::World;

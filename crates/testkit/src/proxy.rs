@@ -41,6 +41,8 @@ pub struct Proxy {
 struct State {
     exchanges: AtomicU64,
     refuses: AtomicBool,
+    /// Milliseconds before each piece of an answer.
+    pause: AtomicU64,
     faults: Mutex<BTreeMap<u64, Fault>>,
 }
 
@@ -78,6 +80,12 @@ impl Proxy {
     /// Closes new connections at once, or lets them through again.
     pub fn refuse(&self, refuses: bool) {
         self.state.refuses.store(refuses, Ordering::SeqCst);
+    }
+
+    /// Waits so long before each 16 KiB of an answer are handed over; no time ends that.
+    pub fn slow_down(&self, pause: Duration) {
+        let pause = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        self.state.pause.store(pause, Ordering::SeqCst);
     }
 }
 
@@ -130,6 +138,10 @@ async fn forward(mut client: TcpStream, server: SocketAddr, state: &State) -> io
                     return Ok(());
                 }
                 answering = true;
+                let pause = state.pause.load(Ordering::SeqCst);
+                if pause > 0 {
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
                 let passed = answer_left.map_or(count, |left: usize| left.min(count));
                 client.write_all(&answer[..passed]).await?;
                 answer_left = answer_left.map(|left| left - passed);
@@ -193,6 +205,17 @@ mod tests {
         let mut stream = connect().await.unwrap();
         assert_eq!(ask(&mut stream).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
         assert_eq!(proxy.exchanges(), 5);
+    }
+
+    #[tokio::test]
+    async fn answers_are_late_while_the_proxy_is_slowed_down() {
+        let (server, _work) = echo().await;
+        let proxy = Proxy::to(server).await;
+        let mut stream = TcpStream::connect(proxy.address()).await.unwrap();
+        proxy.slow_down(Duration::from_millis(60));
+        let start = std::time::Instant::now();
+        assert_eq!(ask(&mut stream).await.unwrap(), b"hello");
+        assert!(start.elapsed() >= Duration::from_millis(60));
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use tributary_connector_mysql::Mysql;
 use tributary_sdk::Context;
-use tributary_testkit::{World as _, try_connect};
+use tributary_testkit::{Certificate, World as _, try_connect};
 
 use super::world::MysqlWorld;
 
@@ -32,7 +32,7 @@ async fn each_mode_checks_what_its_name_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_certificate_is_shown_to_servers_that_ask_for_one() {
     let world = MysqlWorld::start().await;
-    let (certificate, key) = &world.server.client;
+    let Certificate { certificate, key } = &world.server.client;
     let values = |certificate: &str| {
         json!({
             "host": "localhost", "user": "with_certificate", "password": super::world::PASSWORD, "ssl_enabled": true,

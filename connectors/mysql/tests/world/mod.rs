@@ -9,19 +9,19 @@
     reason = "each test file uses its part"
 )]
 
-mod server;
-
 use std::collections::BTreeSet;
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, OptsBuilder};
 use serde_json::{Map, Value, json};
-pub use server::{PASSWORD, Server, USER, server};
-use tributary_testkit::{Proxy, World};
+use tributary_testkit::{DatabaseServer, Proxy, World};
+
+pub const USER: &str = DatabaseServer::USER;
+pub const PASSWORD: &str = DatabaseServer::PASSWORD;
 
 /// A database of its own, behind a proxy.
 pub struct MysqlWorld {
-    pub server: &'static Server,
+    pub server: &'static DatabaseServer,
     pub database: String,
     /// What tests reach the database through; gone when the server is away.
     pub proxy: Option<Proxy>,
@@ -34,7 +34,7 @@ pub struct MysqlWorld {
 impl MysqlWorld {
     /// An empty database.
     pub async fn new() -> Self {
-        let server = server();
+        let server = DatabaseServer::mariadb();
         let database = server.next_database();
         let options = OptsBuilder::default()
             .ip_or_hostname("127.0.0.1")

@@ -1,10 +1,10 @@
 use serde_json::{Map, Value, json};
 use tributary_connector_postgresql::Postgresql;
 use tributary_sdk::{Context, Cursor, ErrorKind};
-use tributary_testkit::{World as _, connect};
+use tributary_testkit::{Changes, World as _, connect};
 
 use super::world::{PASSWORD, PostgresWorld};
-use super::{Told, all, cursor_of_a_full_listing, since};
+use super::{all, cursor_of_a_full_listing, since};
 
 fn config(world: &PostgresWorld) -> Map<String, Value> {
     world.with(
@@ -12,7 +12,7 @@ fn config(world: &PostgresWorld) -> Map<String, Value> {
     )
 }
 
-async fn followed(world: &PostgresWorld, cursor: &Cursor) -> Told {
+async fn followed(world: &PostgresWorld, cursor: &Cursor) -> Changes {
     let told = since(&config(world), Some(cursor.clone())).await;
     assert!(told.failure.is_none(), "{:?}", told.failure.map(|error| error.report()));
     told

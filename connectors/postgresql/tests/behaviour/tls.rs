@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 use tributary_connector_postgresql::Postgresql;
 use tributary_sdk::Context;
-use tributary_testkit::{World as _, try_connect};
+use tributary_testkit::{Certificate, World as _, try_connect};
 
 use super::world::PostgresWorld;
 
@@ -35,7 +35,7 @@ async fn a_client_certificate_is_shown_to_servers_that_ask_for_one() {
     let world = PostgresWorld::start().await;
     world.sql("DO $$ BEGIN CREATE ROLE with_certificate LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$").await;
     world.sql("GRANT pg_read_all_data TO with_certificate").await;
-    let (certificate, key) = &world.server.client;
+    let Certificate { certificate, key } = &world.server.client;
     let values = |certificate: &str| {
         json!({
             "host": "localhost", "username": "with_certificate", "password": "none", "ssl_enabled": true,

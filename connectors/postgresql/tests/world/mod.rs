@@ -9,19 +9,19 @@
     reason = "each test file uses its part"
 )]
 
-mod server;
-
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
-pub use server::{PASSWORD, Server, USER, server};
 use tokio::task::JoinSet;
 use tokio_postgres::{Client, NoTls};
-use tributary_testkit::{Proxy, World};
+use tributary_testkit::{DatabaseServer, Proxy, World};
+
+pub const USER: &str = DatabaseServer::USER;
+pub const PASSWORD: &str = DatabaseServer::PASSWORD;
 
 /// A database of its own, behind a proxy.
 pub struct PostgresWorld {
-    pub server: &'static Server,
+    pub server: &'static DatabaseServer,
     pub database: String,
     /// What tests reach the database through; gone when the server is away.
     pub proxy: Option<Proxy>,
@@ -35,7 +35,7 @@ pub struct PostgresWorld {
 impl PostgresWorld {
     /// An empty database.
     pub async fn new() -> Self {
-        let server = server();
+        let server = DatabaseServer::postgresql();
         let database = server.next_database();
         let (admin, mut driver) = connect(server, "postgres").await;
         admin.batch_execute(&format!("CREATE DATABASE \"{database}\"")).await.unwrap();
@@ -71,7 +71,7 @@ impl PostgresWorld {
     }
 }
 
-async fn connect(server: &Server, database: &str) -> (Client, JoinSet<()>) {
+async fn connect(server: &DatabaseServer, database: &str) -> (Client, JoinSet<()>) {
     let mut config = tokio_postgres::Config::new();
     config.host("127.0.0.1").port(server.address.port()).user(USER).password(PASSWORD).dbname(database);
     let (client, connection) = config.connect(NoTls).await.unwrap();
