@@ -71,7 +71,7 @@ impl Table {
 
     fn create(&self, url: &str, port: u16) {
         let values = [
-            format!("host=127.0.0.1,port={port}", ),
+            format!("host=127.0.0.1,port={port}",),
             format!("{}={}", self.account, DatabaseServer::USER),
             format!("password={}", DatabaseServer::PASSWORD),
             format!("database={}", self.database),
@@ -157,8 +157,16 @@ async fn a_postgresql_table_is_read_on_behind_the_last_row() {
     let id = format!("{database}_public_items_");
     let (account, more) = ("username", &["schema=public", "ssl_mode=disable"][..]);
     let service_type = "postgresql";
-    goes_on_after_a_kill(Table { server, database, service_type, account, more, id, note: "public_items_note" })
-        .await;
+    goes_on_after_a_kill(Table {
+        server,
+        database,
+        service_type,
+        account,
+        more,
+        id,
+        note: "public_items_note",
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

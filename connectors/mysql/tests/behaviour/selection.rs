@@ -50,7 +50,8 @@ async fn tables_are_chosen_by_name_and_pattern() {
 async fn several_databases_are_read_with_their_names_in_ids_and_fields() {
     let (one, two) = (MysqlWorld::start().await, MysqlWorld::start().await);
     let both = [&one.database, &two.database];
-    let lists = [format!("{}, {}", two.database, one.database), format!(" {}*,{} ", one.database, two.database)];
+    let lists =
+        [format!("{}, {}", two.database, one.database), format!(" {}*,{} ", one.database, two.database)];
     for list in lists {
         let config = one.with(json!({"database": list, "tables": "orders"}));
         let found = ids(&config).await;
@@ -76,8 +77,7 @@ async fn a_star_means_the_databases_that_the_account_sees() {
     let config = one.with(json!({"user": user, "database": "*", "tables": "*", "key_columns": ""}));
     let listed: BTreeSet<String> =
         one.ids().await.into_iter().filter(|id| !id.starts_with("summary")).collect();
-    let mut expected: BTreeSet<String> =
-        listed.iter().map(|id| format!("{}_{id}", one.database)).collect();
+    let mut expected: BTreeSet<String> = listed.iter().map(|id| format!("{}_{id}", one.database)).collect();
     expected.extend(["orders_1_a_b", "orders_2_c"].map(|id| format!("{}_{id}", two.database)));
     assert_eq!(ids(&config).await, expected);
     let nothing = refused(&one.with(json!({"user": user, "database": "nowhere*"}))).await;

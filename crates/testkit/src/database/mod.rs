@@ -175,6 +175,7 @@ impl Starting {
 /// Runs a program that makes the server's data folder.
 fn made(mut program: Command, package: &str) {
     let output = program.output();
-    let output = output.unwrap_or_else(|_| panic!("{program:?} cannot be run: install the package {package}"));
+    let output =
+        output.unwrap_or_else(|_| panic!("{program:?} cannot be run: install the package {package}"));
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
