@@ -75,6 +75,7 @@ pub struct MysqlConfig {
             ("disabled", "Never encrypted"),
             ("preferred", "Encrypted if the server can, nothing checked"),
             ("required", "Encrypted, nothing checked"),
+            ("verify_ca", "Encrypted, signed by a known authority for any host"),
             ("verify_identity", "Encrypted, signed by a known authority for this host"),
         ],
         default = "default",
@@ -146,6 +147,7 @@ pub(crate) enum Encryption {
     Disabled,
     Preferred,
     Required,
+    VerifyCa,
     VerifyIdentity,
 }
 
@@ -156,6 +158,7 @@ impl MysqlConfig {
             ("disabled", _) => Encryption::Disabled,
             ("preferred", _) => Encryption::Preferred,
             ("required", _) => Encryption::Required,
+            ("verify_ca", _) => Encryption::VerifyCa,
             ("verify_identity", _) | (_, true) => Encryption::VerifyIdentity,
             (_, false) => Encryption::Disabled,
         }

@@ -1,12 +1,13 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
-use mysql_async::{ClientIdentity, Conn, DriverError, Error as MysqlError, Opts, OptsBuilder, SslOpts};
-use tributary_sdk::{Error, ErrorKind, Result, tls};
+use mysql_async::{Conn, DriverError, Error as MysqlError, Opts, OptsBuilder, SslOpts};
+use tributary_sdk::{Error, ErrorKind, Result};
 
 use crate::config::{Encryption, MysqlConfig};
 use crate::error::told;
+use crate::tls::{encrypted, name_of};
 
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(30);
@@ -24,6 +25,8 @@ pub(crate) struct Server {
     options: OptsBuilder,
     tls: Option<SslOpts>,
     is_tls_needed: bool,
+    /// With any name: one that the server's certificate has, once it is known.
+    name: Option<Arc<OnceLock<String>>>,
     shown: Arc<str>,
 }
 
@@ -44,6 +47,7 @@ impl Server {
             options,
             tls,
             is_tls_needed: encryption != Encryption::Preferred,
+            name: (encryption == Encryption::VerifyCa).then(Arc::default),
             shown: config.host.trim().into(),
         })
     }
@@ -55,11 +59,19 @@ impl Server {
     pub(crate) async fn connect(&self, database: Option<&str>) -> Result<Conn> {
         let what = format!("cannot connect to MySQL on {}", self.shown);
         let connecting = async {
-            let mut conn = match self.dial(database, self.tls.clone()).await {
+            let known = self.name.as_ref().and_then(|name| name.get()).cloned();
+            let mut conn = match self.dial(database, self.tls(known)).await {
                 Err(MysqlError::Driver(DriverError::NoClientSslFlagFromServer)) if !self.is_tls_needed => {
                     self.dial(database, None).await?
                 }
-                dialled => dialled?,
+                Err(error) => {
+                    let (Some(known), Some(name)) = (&self.name, name_of(&error)) else { return Err(error) };
+                    let conn = self.dial(database, self.tls(Some(name.clone()))).await?;
+                    // Another certificate may follow; then its name is asked for each time.
+                    let _known_before = known.set(name);
+                    conn
+                }
+                Ok(conn) => conn,
             };
             conn.query_drop(SETTINGS).await?;
             for limit in LIMITS {
@@ -75,30 +87,14 @@ impl Server {
         in_time(&what, CONNECT, connecting).await
     }
 
+    fn tls(&self, name: Option<String>) -> Option<SslOpts> {
+        self.tls.clone().map(|tls| tls.with_danger_tls_hostname_override(name))
+    }
+
     async fn dial(&self, database: Option<&str>, tls: Option<SslOpts>) -> Result<Conn, MysqlError> {
         let options: Opts = self.options.clone().db_name(database).ssl_opts(tls).into();
         Conn::new(options).await
     }
-}
-
-fn encrypted(config: &MysqlConfig, encryption: Encryption) -> Result<SslOpts> {
-    tls::choose_ring();
-    let mut options = SslOpts::default();
-    match encryption {
-        Encryption::VerifyIdentity => {
-            let authority = Some(config.ssl_ca.as_str()).filter(|text| !text.trim().is_empty());
-            let trusted = tls::trusted("SSL certificate", authority)?;
-            options = options.with_root_certs(vec![trusted.into()]).with_disable_built_in_roots(true);
-        }
-        _ => options = options.with_danger_accept_invalid_certs(true),
-    }
-    if !config.ssl_cert.trim().is_empty() {
-        let certificate = tls::pem("Client certificate", &config.ssl_cert)?;
-        let key = tls::pem("Client key", config.ssl_key.reveal())?;
-        let identity = ClientIdentity::new(certificate.into_bytes().into(), key.into_bytes().into());
-        options = options.with_client_identity(Some(identity));
-    }
-    Ok(options)
 }
 
 /// Waits for an answer, but not for ever.

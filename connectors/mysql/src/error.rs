@@ -1,4 +1,4 @@
-use mysql_async::{DriverError, Error as MysqlError, IoError};
+use mysql_async::{DriverError, Error as MysqlError, IoError, TlsError};
 use tributary_sdk::{Error, ErrorKind};
 
 /// What the server or the connection said, with what was being done.
@@ -8,7 +8,13 @@ pub(crate) fn told(what: &str, error: MysqlError) -> Error {
         ErrorKind::Auth => {
             Some("check the user name and the password, and the hosts that the account may come from")
         }
-        ErrorKind::Permission => Some("grant the account SELECT on the database or on the tables"),
+        ErrorKind::Permission => Some(
+            "grant the account SELECT on the database or on the tables; a database that is not there is refused alike",
+        ),
+        ErrorKind::NotFound if is_database(&error) => Some("correct 'Database', or create it"),
+        ErrorKind::Config if refused(&error).is_some() => {
+            Some("check 'SSL certificate', 'SSL mode' and whether the certificate names this host")
+        }
         ErrorKind::Unavailable | ErrorKind::Timeout => {
             Some("check that the server runs and can be reached from here, its host, port and TLS settings")
         }
@@ -26,6 +32,19 @@ pub(crate) fn told(what: &str, error: MysqlError) -> Error {
     if matches!(error, MysqlError::Server(_)) { made } else { made.because(error) }
 }
 
+fn is_database(error: &MysqlError) -> bool {
+    matches!(error, MysqlError::Server(said) if said.code == 1049)
+}
+
+/// Why the encryption was refused, by either side.
+pub(crate) fn refused(error: &MysqlError) -> Option<&rustls::Error> {
+    match error {
+        MysqlError::Io(IoError::Tls(TlsError::Tls(refused))) => Some(refused),
+        MysqlError::Io(IoError::Io(error)) => error.get_ref()?.downcast_ref(),
+        _ => None,
+    }
+}
+
 fn kind(error: &MysqlError) -> ErrorKind {
     let said = match error {
         MysqlError::Server(said) => said,
@@ -37,6 +56,7 @@ fn kind(error: &MysqlError) -> ErrorKind {
             | DriverError::MysqlOldPasswordDisabled
             | DriverError::CleartextPluginDisabled,
         ) => return ErrorKind::Config,
+        _ if refused(error).is_some() => return ErrorKind::Config,
         _ => return ErrorKind::Unavailable,
     };
     match said.code {

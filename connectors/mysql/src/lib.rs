@@ -15,6 +15,7 @@ mod naming;
 mod session;
 mod source;
 mod statement;
+mod tls;
 
 pub use config::MysqlConfig;
 pub use source::MysqlSource;

@@ -150,10 +150,11 @@ impl Inner {
 
     async fn look(&self) -> Result<()> {
         let plan = self.plan(None)?;
-        for database in self.databases_once().await? {
+        let databases = self.databases_once().await?;
+        for database in &databases {
             let mut session = database.open().await?;
             let found = session.tables().await?;
-            let selected = plan.selection.of(&found);
+            let selected = plan.selection.among(&found, &tributary_sql::elsewhere(&databases, database));
             if let Some(fault) = selected.faults().next() {
                 return Err(fault);
             }

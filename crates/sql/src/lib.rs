@@ -31,7 +31,7 @@ pub use changes::changes;
 pub use database::{By, Database, Found, Read, Row, Rows, Session, Slices, What};
 pub use document::Shape;
 pub use keys::{KeyColumns, KeyValue};
-pub use listing::documents;
+pub use listing::{documents, elsewhere};
 pub use naming::{Naming, Origin};
 pub use plan::{Marks, Plan, Start};
 pub use position::Position;

@@ -80,12 +80,20 @@ pub(crate) async fn run<D: Database>(
     }
     for database in databases.iter().skip(first) {
         let attempts = Attempts::new(plan.attempts);
-        let mut listing = Listing { database, plan, emit, since, start, attempts, session: None };
+        let elsewhere = elsewhere(databases, database);
+        let mut listing = Listing { database, elsewhere, plan, emit, since, start, attempts, session: None };
         listing.list(at.take()).await?;
         start = listing.start;
     }
     emit.send(Event::Checkpoint(Position::finished(plan, start)?)).await?;
     Ok(())
+}
+
+/// The schemas of the other databases, where each database is a schema of its own.
+#[must_use]
+pub fn elsewhere<'d, D: Database>(databases: &'d [D], here: &D) -> Vec<&'d str> {
+    let schemas = databases.iter().map(|database| database.naming().rule_schema());
+    schemas.filter(|schema| *schema != here.naming().rule_schema()).collect()
 }
 
 /// Why a listing stops.
@@ -110,6 +118,7 @@ impl From<Error> for Stop {
 /// The listing of one database.
 struct Listing<'a, D: Database> {
     database: &'a D,
+    elsewhere: Vec<&'a str>,
     plan: &'a Plan,
     emit: &'a Emitter,
     since: Option<&'a Start>,
@@ -143,7 +152,7 @@ impl<D: Database> Listing<'_, D> {
 
     async fn tables(&mut self, mut at: Option<At>) -> Result<(), Stop> {
         let found = with_session!(self, session => session.tables().await);
-        let selected = self.plan.selection.of(&found);
+        let selected = self.plan.selection.among(&found, &self.elsewhere);
         for name in &selected.passed_over {
             tracing::warn!(table = %name, "not listed: these credentials may not read it");
         }

@@ -52,6 +52,12 @@ impl Selection {
     /// What it means among the tables that are there.
     #[must_use]
     pub fn of(&self, found: &[Found]) -> Selected {
+        self.among(found, &[])
+    }
+
+    /// The same, where names may also mean tables of other schemas that are read apart: those are not missed here.
+    #[must_use]
+    pub fn among(&self, found: &[Found], elsewhere: &[&str]) -> Selected {
         let mut selected = Selected::default();
         let mut tables = BTreeSet::new();
         for pattern in &self.0 {
@@ -68,7 +74,9 @@ impl Selection {
                     (false, false) => selected.denied.push(name.clone()),
                 }
             }
-            if !any {
+            let is_elsewhere =
+                |schema: &&str| pattern.strip_prefix(*schema).is_some_and(|rest| rest.starts_with('.'));
+            if !any && !elsewhere.iter().any(is_elsewhere) {
                 selected.missing.push(pattern.clone());
             }
         }
@@ -131,6 +139,9 @@ mod tests {
         assert_eq!(some.denied, [TableName::new("s", "secret")]);
         assert_eq!(some.missing, ["zzz"]);
         assert_eq!(select(&[]).tables.len(), 2);
+        let missed = |name: &str| Selection::new(&[name.to_owned()]).among(&all, &["other"]).missing;
+        assert_eq!(missed("other.b"), [""; 0]);
+        assert_eq!((missed("other"), missed("s.zzz")), (vec!["other".to_owned()], vec!["s.zzz".to_owned()]));
         let parent = Found { only_by_name: true, ..all[0].clone() };
         let of =
             |name: &str| Selection::new(&[name.to_owned()]).of(std::slice::from_ref(&parent)).tables.len();

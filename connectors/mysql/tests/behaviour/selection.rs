@@ -62,11 +62,18 @@ async fn several_databases_are_read_with_their_names_in_ids_and_fields() {
     let listing = all(&one.with(json!({"database": format!("{}*", one.database), "tables": "orders"}))).await;
     let fields = &listing.fields[&format!("{}_orders_2_c", one.database)];
     assert_eq!((&fields["Database"], &fields["Table"]), (&json!(one.database), &json!("orders")));
-    // A table of one database only, and the same list of tables for all.
+    // A table of one database only.
     let named = one.with(json!({
         "database": both.map(String::as_str).join(","), "tables": format!("{}.orders", two.database),
     }));
-    assert_eq!(refused(&named).await.kind(), ErrorKind::NotFound);
+    assert_eq!(
+        ids(&named).await,
+        set(["orders_1_a_b", "orders_2_c"].map(|id| format!("{}_{id}", two.database)))
+    );
+    connect::<Mysql>(&named).await.ping(&Context::default()).await.unwrap();
+    let missing =
+        one.with(json!({"database": both.map(String::as_str).join(","), "tables": "nowhere.orders"}));
+    assert_eq!(refused(&missing).await.kind(), ErrorKind::NotFound);
 }
 
 #[tokio::test(flavor = "multi_thread")]

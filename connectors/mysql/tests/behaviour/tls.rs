@@ -20,12 +20,20 @@ async fn each_mode_checks_what_its_name_says() {
         (json!({"host": "localhost", "ssl_enabled": true, "ssl_ca": flat}), true),
         (json!({"host": "127.0.0.1", "ssl_enabled": true, "ssl_ca": flat}), false),
         (json!({"host": "localhost", "ssl_enabled": true}), false),
+        (json!({"host": "127.0.0.1", "ssl_mode": "verify_ca", "ssl_ca": authority}), true),
+        (json!({"host": "localhost", "ssl_mode": "verify_ca", "ssl_ca": authority}), true),
+        (json!({"host": "127.0.0.1", "ssl_mode": "verify_ca"}), false),
+        (json!({"host": "127.0.0.1", "ssl_mode": "verify_identity", "ssl_ca": authority}), false),
         (json!({"host": "127.0.0.1", "ssl_mode": "required"}), true),
         (json!({"host": "127.0.0.1", "ssl_mode": "preferred"}), true),
         (json!({"host": "127.0.0.1", "ssl_mode": "disabled"}), true),
     ] {
         let outcome = works(&world, values.clone()).await;
         assert_eq!(outcome.is_ok(), good, "{values}: {outcome:?}");
+        // It says where to look, and trying again is of no use.
+        if let Err(said) = outcome {
+            assert!(said.contains("'SSL certificate'"), "{values}: {said}");
+        }
     }
 }
 
