@@ -28,8 +28,13 @@ pub(crate) fn told(what: &str, error: MysqlError) -> Error {
         Some(hint) => made.hint(hint),
         None => made,
     };
-    // The words of the server are in the message already.
-    if matches!(error, MysqlError::Server(_)) { made } else { made.because(error) }
+    match refused(&error).cloned() {
+        // Else it would be told three times.
+        Some(refused) => made.because(refused),
+        // The words of the server are in the message already.
+        None if matches!(error, MysqlError::Server(_)) => made,
+        None => made.because(error),
+    }
 }
 
 fn is_database(error: &MysqlError) -> bool {

@@ -64,7 +64,6 @@ pub struct PostgresqlConfig {
     #[config(
         label = "SSL certificate",
         tooltip = "PEM of the authority that signed the server's certificate; the system's authorities count too.",
-        depends_on(ssl_enabled = true),
         default = "",
         display = "textarea"
     )]

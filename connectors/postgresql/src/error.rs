@@ -12,6 +12,12 @@ pub(crate) fn told(what: &str, error: tokio_postgres::Error) -> Error {
         ErrorKind::Unavailable | ErrorKind::Timeout => {
             Some("check that the server runs and can be reached from here, its host, port and TLS settings")
         }
+        ErrorKind::NotFound if error.code() == Some(&SqlState::INVALID_CATALOG_NAME) => {
+            Some("correct 'Database', or create it")
+        }
+        ErrorKind::Config if is_refused_certificate(&error) => {
+            Some("check 'SSL certificate', 'SSL mode' and whether the certificate names this host")
+        }
         _ => None,
     };
     let message = match error.as_db_error() {
@@ -27,9 +33,22 @@ pub(crate) fn told(what: &str, error: tokio_postgres::Error) -> Error {
     if error.as_db_error().is_some() { made } else { made.because(error) }
 }
 
+/// Whether this side or the server refused the other's certificate.
+fn is_refused_certificate(error: &tokio_postgres::Error) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let within = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if error.is::<rustls::Error>() || within.is_some_and(|within| within.is::<rustls::Error>()) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 fn kind(error: &tokio_postgres::Error) -> ErrorKind {
     let Some(state) = error.code() else {
-        return if error.to_string().starts_with("invalid configuration") {
+        return if error.to_string().starts_with("invalid configuration") || is_refused_certificate(error) {
             ErrorKind::Config
         } else {
             ErrorKind::Unavailable

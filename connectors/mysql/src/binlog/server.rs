@@ -24,13 +24,14 @@ pub(super) async fn may_read(server: &Server, file: &str, at: u64) -> Result<()>
     asked.map(drop).map_err(of_log)
 }
 
-/// What to grant, where that is what is missing.
+/// What to grant, where that is what is missing. `MariaDB` refuses replicas as it refuses logins, though this account has
+/// logged in.
 pub(super) fn of_log(error: Error) -> Error {
-    if error.kind() == ErrorKind::Permission {
-        return error
-            .hint("grant the account REPLICATION SLAVE and REPLICATION CLIENT (MariaDB: BINLOG MONITOR)");
+    match error.kind() {
+        ErrorKind::Permission | ErrorKind::Auth => Error::new(ErrorKind::Permission, error.to_string())
+            .hint("grant the account REPLICATION SLAVE and REPLICATION CLIENT (MariaDB: BINLOG MONITOR)"),
+        _ => error,
     }
-    error
 }
 
 pub(super) async fn settings(conn: &mut Conn) -> Result<(bool, String, String)> {

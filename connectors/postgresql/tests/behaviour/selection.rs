@@ -95,7 +95,7 @@ async fn wrong_values_are_told_with_what_is_accepted() {
     let world = PostgresWorld::start().await;
     for (values, kind, said) in [
         (json!({"password": "wrong"}), ErrorKind::Auth, "password"),
-        (json!({"database": "nowhere"}), ErrorKind::NotFound, "nowhere"),
+        (json!({"database": "nowhere"}), ErrorKind::NotFound, "'Database'"),
         (json!({"schema": "nowhere"}), ErrorKind::Config, "there are public"),
         (json!({"tables": "nowhere"}), ErrorKind::NotFound, "nowhere"),
     ] {
