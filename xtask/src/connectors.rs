@@ -1,8 +1,11 @@
 //! What is made from the folders of sources: `connectors/all`, with one cargo feature for each source, all of them on, and
 //! their pages in `docs/connectors`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+
+use crate::fields::{self, Fields};
 
 /// The crate that names all sources, from the workspace's root.
 pub(crate) const MANIFEST: &str = "connectors/all/Cargo.toml";
@@ -46,14 +49,22 @@ fn between<'t>(text: &'t str, start: &str, end: &str) -> Option<&'t str> {
     rest.split_once(end).map(|(found, _)| found)
 }
 
-/// The pages of all sources that have a `README.md`, and a list of them.
-pub(crate) fn pages(root: &Path, sources: &[Source]) -> Vec<(String, String)> {
+/// The texts of all sources that have a `README.md`, with the tables of their fields, as they are beside the code and as pages,
+/// and a list of them.
+pub(crate) fn pages(
+    root: &Path,
+    sources: &[Source],
+    fields: &BTreeMap<String, Fields>,
+) -> Result<Vec<(String, String)>, String> {
     let mut list = "<!-- Written by `cargo xtask generate`. -->\n\n# Sources\n\n| Service type | What it reads |\n|---|---|\n".to_owned();
     let mut pages = Vec::new();
     for Source { folder, service_type, .. } in sources {
-        let Ok(text) = fs::read_to_string(root.join("connectors").join(folder).join("README.md")) else {
-            continue;
-        };
+        let path = format!("connectors/{folder}/README.md");
+        let Ok(text) = fs::read_to_string(root.join(&path)) else { continue };
+        let declared =
+            fields.get(service_type).ok_or_else(|| format!("{service_type} declares no fields"))?;
+        let text = fields::fill(&text, declared)
+            .ok_or_else(|| format!("{path} has no marks for the table of fields; xtask/template has them"))?;
         let title = between(&text, "# Source ", "\n")
             .and_then(|line| line.split_once(": "))
             .map_or("", |(_, name)| name);
@@ -62,9 +73,10 @@ pub(crate) fn pages(root: &Path, sources: &[Source]) -> Vec<(String, String)> {
             format!("<!-- Written by `cargo xtask generate` from connectors/{folder}/README.md. -->\n\n");
         let linked = text.replace("](example.json)", &format!("](../../connectors/{folder}/example.json)"));
         pages.push((format!("docs/connectors/{service_type}.md"), here + &linked));
+        pages.push((path, text));
     }
     pages.push(("docs/connectors/README.md".to_owned(), list));
-    pages
+    Ok(pages)
 }
 
 /// The manifest of `connectors/all`.
@@ -89,7 +101,9 @@ pub(crate) fn manifest(sources: &[Source]) -> String {
          [features]\n\
          default = [{default}]\n{}\n\
          [dependencies]\n\
-         tributary-sdk.workspace = true\n{}",
+         tributary-sdk.workspace = true\n{}\n\
+         [dev-dependencies]\n\
+         serde_json.workspace = true\n",
         lines(&|name| format!("{name} = [\"dep:tributary-connector-{name}\"]")),
         lines(&|name| format!("tributary-connector-{name} = {{ workspace = true, optional = true }}")),
     )
@@ -170,14 +184,21 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let folder = root.path().join("connectors/my-shop");
         fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("README.md"), "# Source `my_shop`: My Shop\n\n[all](example.json)\n").unwrap();
+        let marks =
+            "<!-- fields: written by `cargo xtask generate` from src/config.rs -->\n<!-- end of fields -->\n";
+        let readme = format!("# Source `my_shop`: My Shop\n\n{marks}[all](example.json)\n");
+        fs::write(folder.join("README.md"), readme).unwrap();
         let text = |text: &str| text.to_owned();
         let shop = Source { folder: text("my-shop"), kind: text("MyShop"), service_type: text("my_shop") };
         let bare = Source { folder: text("bare"), kind: text("Bare"), service_type: text("bare") };
-        let pages = pages(root.path(), &[bare, shop]);
-        assert_eq!(pages.len(), 2, "no page without a text");
+        let fields = BTreeMap::from([("my_shop".to_owned(), Fields::new())]);
+        assert!(super::pages(root.path(), std::slice::from_ref(&shop), &BTreeMap::new()).is_err());
+        let pages = pages(root.path(), &[bare, shop], &fields).unwrap();
+        assert_eq!(pages.len(), 3, "no page without a text");
         assert_eq!(pages[0].0, "docs/connectors/my_shop.md");
         assert!(pages[0].1.ends_with("[all](../../connectors/my-shop/example.json)\n"));
-        assert!(pages[1].1.ends_with("| [`my_shop`](my_shop.md) | My Shop |\n"), "{}", pages[1].1);
+        assert_eq!(pages[1].0, "connectors/my-shop/README.md");
+        assert!(pages[1].1.contains("| Key |") && pages[0].1.contains("| Key |"));
+        assert!(pages[2].1.ends_with("| [`my_shop`](my_shop.md) | My Shop |\n"), "{}", pages[2].1);
     }
 }

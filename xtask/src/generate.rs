@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use crate::{Outcome, connectors};
+use crate::{Outcome, connectors, fields};
 
 /// A file, from the workspace's root, and what makes its content.
 type Generated = (&'static str, fn() -> String);
@@ -16,34 +16,47 @@ const FILES: &[Generated] = &[
 
 /// Writes the files that differ, or names them when `check` is set.
 pub(crate) fn run(root: &Path, check: bool) -> Outcome {
-    let files = all(root)?;
-    let stale: Vec<_> = files
-        .iter()
-        .filter(|(path, content)| fs::read_to_string(root.join(path)).ok().as_ref() != Some(content))
-        .collect();
-    let names = stale.iter().map(|(path, _)| path.as_str()).collect::<Vec<_>>().join(", ");
-    if stale.is_empty() {
-        return Ok(format!("{} generated files are up to date", files.len()));
-    }
-    if check {
-        return Err(format!("not what the code says: {names}; run `cargo xtask generate`"));
-    }
-    for (path, content) in stale {
-        write(&root.join(path), content).map_err(|error| format!("{path} cannot be written: {error}"))?;
-    }
-    Ok(format!("written: {names}"))
-}
-
-/// All generated files with what belongs into them.
-fn all(root: &Path) -> Result<Vec<(String, String)>, String> {
     let mut files: Vec<_> = FILES.iter().map(|(path, make)| ((*path).to_owned(), make())).collect();
+    let mut stale = Vec::new();
     if root.join("connectors").exists() {
         let sources = connectors::found(root)?;
-        files.push((connectors::MANIFEST.to_owned(), connectors::manifest(&sources)));
-        files.push((connectors::REGISTRY.to_owned(), connectors::registry(&sources)));
-        files.extend(connectors::pages(root, &sources));
+        let code = vec![
+            (connectors::MANIFEST.to_owned(), connectors::manifest(&sources)),
+            (connectors::REGISTRY.to_owned(), connectors::registry(&sources)),
+        ];
+        // What the sources declare is asked of the code that is written here.
+        stale.extend(settle(root, &code, check)?);
+        if check && !stale.is_empty() {
+            return Err(differ(&stale));
+        }
+        files.extend(code);
+        files.extend(connectors::pages(root, &sources, &fields::read(root)?)?);
     }
-    Ok(files)
+    stale.extend(settle(root, &files, check)?);
+    match (stale.is_empty(), check) {
+        (true, _) => Ok(format!("{} generated files are up to date", files.len())),
+        (false, true) => Err(differ(&stale)),
+        (false, false) => Ok(format!("written: {}", stale.join(", "))),
+    }
+}
+
+fn differ(stale: &[String]) -> String {
+    format!("not what the code says: {}; run `cargo xtask generate`", stale.join(", "))
+}
+
+/// Writes what differs, unless `check` is set, and names it.
+fn settle(root: &Path, files: &[(String, String)], check: bool) -> Result<Vec<String>, String> {
+    let mut stale = Vec::new();
+    for (path, content) in files {
+        if fs::read_to_string(root.join(path)).ok().as_ref() == Some(content) {
+            continue;
+        }
+        if !check {
+            write(&root.join(path), content).map_err(|error| format!("{path} cannot be written: {error}"))?;
+        }
+        stale.push(path.clone());
+    }
+    Ok(stale)
 }
 
 fn write(path: &Path, content: &str) -> std::io::Result<()> {

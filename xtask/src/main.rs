@@ -2,6 +2,7 @@
 
 mod bench;
 mod connectors;
+mod fields;
 mod fuzz;
 mod generate;
 mod layers;
