@@ -4,8 +4,11 @@ use std::sync::{Arc, LazyLock};
 use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use tributary_sdk::{
-    Body, BodyKind, Content, Context, DataSource, DocId, Document, Event, Facets, Result, Source,
+    Body, BodyKind, Content, Context, DataSource, DocId, Document, Error, ErrorKind, Event, Facets, Result,
+    Source,
 };
 
 /// Text of which every document has a piece; a power of two.
@@ -131,6 +134,42 @@ impl Documents {
     }
 }
 
+#[derive(Serialize)]
+struct Action<'a> {
+    index: Target<'a>,
+}
+
+#[derive(Serialize)]
+struct Target<'a> {
+    #[serde(rename = "_id")]
+    id: &'a str,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    #[serde(flatten)]
+    fields: &'a Map<String, Value>,
+}
+
+impl Documents {
+    /// The same lines by way of the document that a source would give.
+    ///
+    /// # Errors
+    /// None: an id is never empty, and every document can be written as JSON.
+    pub fn serialize_lines(&self, n: u64, out: &mut Vec<u8>) -> Result<()> {
+        let document = self.document(n)?;
+        let id = document.id.as_str();
+        let written = serde_json::to_writer(&mut *out, &Action { index: Target { id } }).and_then(|()| {
+            out.push(b'\n');
+            serde_json::to_writer(&mut *out, &Line { id, fields: &document.fields })
+        });
+        written.map_err(|error| Error::new(ErrorKind::Internal, error.to_string()))?;
+        out.push(b'\n');
+        Ok(())
+    }
+}
+
 const OWNERS: [&str; 4] = ["ada@example.org", "grace@example.org", "alan@example.org", "edsger@example.org"];
 
 /// A source of [`Documents`].
@@ -159,7 +198,7 @@ impl DataSource for Generated {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, Value, json};
+    use serde_json::json;
 
     use super::*;
 
@@ -170,6 +209,9 @@ mod tests {
             let mut lines = Vec::new();
             documents.write_lines(n, &mut lines);
             assert!((450..700).contains(&lines.len()), "{}", lines.len());
+            let mut serialized = Vec::new();
+            documents.serialize_lines(n, &mut serialized).unwrap();
+            assert_eq!(serialized, lines);
             let lines = String::from_utf8(lines).unwrap();
             let [action, source] = lines.lines().collect::<Vec<_>>()[..] else { panic!("{lines}") };
             let action: Value = serde_json::from_str(action).unwrap();

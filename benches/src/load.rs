@@ -27,6 +27,8 @@ pub struct LoadOptions {
     pub bulk_items: u64,
     /// Bytes of a request, about.
     pub bulk_bytes: usize,
+    /// Whether every document is made first, as a source makes it, and then serialized.
+    pub serialize: bool,
 }
 
 /// What the loader did.
@@ -130,7 +132,12 @@ impl Loader {
             }
             let (mut lines, mut items) = (Vec::with_capacity(self.options.bulk_bytes + (64 << 10)), 0);
             for n in (first..end).filter(|n| self.documents.has(*n)) {
-                self.documents.write_lines(n, &mut lines);
+                if self.options.serialize {
+                    let made = self.documents.serialize_lines(n, &mut lines);
+                    made.map_err(|error| BenchError::of("a document", error))?;
+                } else {
+                    self.documents.write_lines(n, &mut lines);
+                }
                 items += 1;
                 if lines.len() >= self.options.bulk_bytes {
                     let body = std::mem::replace(&mut lines, Vec::with_capacity(self.options.bulk_bytes));
@@ -210,6 +217,7 @@ mod tests {
             connections: 3,
             bulk_items: 70,
             bulk_bytes: 5000,
+            serialize: false,
         };
         (load(documents, options).await.unwrap(), sink.counts())
     }

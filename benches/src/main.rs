@@ -48,6 +48,9 @@ enum Cli {
         /// Bytes of a request, about.
         #[arg(long, default_value_t = 3 << 20)]
         bulk_bytes: usize,
+        /// Make every document as a source does, and serialize it, instead of formatting its lines.
+        #[arg(long)]
+        serialize: bool,
     },
     /// Load lines of standard input, their fields divided by tabs, by bulk requests and nothing else.
     Lines {
@@ -158,16 +161,29 @@ async fn work(cli: Cli) -> Result<(), BenchError> {
             let _bytes = closed.map_err(|error| BenchError(error.to_string()))??;
             tell(&sink.counts())
         }
-        Cli::Load { target, documents, bulk_items, bulk_bytes } => {
+        Cli::Load { target, documents, bulk_items, bulk_bytes, serialize } => {
             let Target { target: url, index, connections } = target;
             tell(
-                &load(documents.into(), LoadOptions { url, index, connections, bulk_items, bulk_bytes })
-                    .await?,
+                &load(
+                    documents.into(),
+                    LoadOptions { url, index, connections, bulk_items, bulk_bytes, serialize },
+                )
+                .await?,
             )
         }
         Cli::Lines { target, bulk_bytes } => {
             let Target { target: url, index, connections } = target;
-            tell(&load_lines(LoadOptions { url, index, connections, bulk_items: 0, bulk_bytes }).await?)
+            tell(
+                &load_lines(LoadOptions {
+                    url,
+                    index,
+                    connections,
+                    bulk_items: 0,
+                    bulk_bytes,
+                    serialize: false,
+                })
+                .await?,
+            )
         }
         Cli::Source { target, service_type, config } => {
             synced(&source(&service_type, &config).await?, target).await
