@@ -121,11 +121,14 @@ impl From<Shape> for Documents {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let outcome = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(BenchError::from)
-        .and_then(|runtime| runtime.block_on(async { tokio_task(cli).await }));
+    let outcome =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(BenchError::from).and_then(
+            |runtime| match cli {
+                // As the daemon runs a sync: on a thread of its own beside the runtime's workers.
+                Cli::Sync { .. } | Cli::Source { .. } => runtime.block_on(Box::pin(work(cli))),
+                cli => runtime.block_on(tokio_task(cli)),
+            },
+        );
     report(outcome)
 }
 

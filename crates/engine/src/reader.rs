@@ -11,10 +11,11 @@ use tributary_tasks::{TaskFailure, TaskScope};
 
 use crate::prepare::{Preparer, Step};
 
-/// Events handed on at once, so that the other stages get their turn.
-const ROUND: usize = 256;
+/// Events handed on at once, so that the other stages get their turn. Handing on costs a switch between threads, which
+/// shows with fewer.
+const ROUND: usize = 1024;
 /// Bytes of documents handed on at once, about.
-const ROUND_BYTES: usize = 256 << 10;
+const ROUND_BYTES: usize = 1 << 20;
 /// Rounds that wait for the other stages. With the one that is being read, they are all that is held of the source
 /// beside what the ledger counts.
 const AHEAD: usize = 2;
@@ -146,7 +147,7 @@ mod tests {
 
     #[tokio::test]
     async fn reading_is_bounded_in_bytes_and_in_turns() {
-        let documents = || futures::stream::iter((0..1000).map(upsert)).boxed();
+        let documents = || futures::stream::iter((0..2000).map(upsert)).boxed();
         assert_eq!(reader(documents(), 1).next().await.len(), 1);
         assert!((10..100).contains(&reader(documents(), 8_000).next().await.len()));
         assert_eq!(reader(documents(), usize::MAX).next().await.len(), ROUND);
@@ -196,7 +197,7 @@ mod tests {
     #[tokio::test]
     async fn a_panic_of_the_source_breaks_the_listing_off() {
         let events =
-            futures::stream::iter((0..400).map(|n| if n < 300 { upsert(n) } else { panic!("boom") }));
+            futures::stream::iter((0..2000).map(|n| if n < 1500 { upsert(n) } else { panic!("boom") }));
         let mut reader = reader(events.boxed(), usize::MAX);
         assert_eq!(reader.next().await.len(), ROUND);
         let last = reader.next().await;
