@@ -2,6 +2,7 @@
 
 mod binary;
 mod control;
+mod licences;
 mod tree;
 
 use std::env;
@@ -55,8 +56,26 @@ pub(crate) fn run(root: &Path, options: &Package) -> Outcome {
         "strip",
         Command::new("strip").args(["--remove-section=.comment", "--remove-section=.note"]).arg(&installed),
     )?;
-    let about = Binary::of(&fs::read(&installed).map_err(|error| unreadable(&installed, &error))?)?;
+    let content = fs::read(&installed).map_err(|error| unreadable(&installed, &error))?;
+    let about = Binary::of(&content)?;
     files(root, &tree, &installed, &changelog)?;
+    let licences = third_party(root)?;
+    let unlisted: Vec<String> = binary::crates(&content)
+        .into_iter()
+        .filter(|name| !licences.contains(&format!("\n{name}: ")))
+        .collect();
+    if !unlisted.is_empty() {
+        return Err(format!(
+            "'{}' contains crates that this checkout does not use, so their licences are not known ({}): build it anew",
+            program.display(),
+            unlisted.join(", ")
+        ));
+    }
+    tree.zipped(&format!("{DOC}/THIRD-PARTY"), &licences)?;
+    let library = standard_library(root)?;
+    if let Some(text) = &library {
+        tree.zipped(&format!("{DOC}/RUST-LIBRARY.html"), text)?;
+    }
     tree.control("control", &control::fields(&version, &changelog, &about, tree.kilobytes()?)?)?;
     tree.control("conffiles", "/etc/tributary/config.yml\n")?;
     tree.control("md5sums", &tree.sums("etc")?)?;
@@ -71,7 +90,11 @@ pub(crate) fn run(root: &Path, options: &Package) -> Outcome {
         pack.env("SOURCE_DATE_EPOCH", time);
     }
     said("dpkg-deb", &mut pack)?;
-    Ok(format!("written: {}", package.display()))
+    let note = match library {
+        Some(_) => "",
+        None => "\nwithout RUST-LIBRARY.html.gz: the compiler comes without COPYRIGHT-library.html",
+    };
+    Ok(format!("written: {}{note}", package.display()))
 }
 
 /// Everything but the program itself.
@@ -86,7 +109,6 @@ fn files(root: &Path, tree: &Tree, program: &Path, changelog: &str) -> Result<()
     tree.file(&format!("{DOC}/copyright"), read(&root.join("packaging/debian/copyright"))?)?;
     tree.zipped(&format!("{DOC}/changelog"), changelog)?;
     tree.file(&format!("{DOC}/examples/config.example.yml"), tributary_settings::example_yaml())?;
-    tree.zipped(&format!("{DOC}/third-party-crates"), &third_party(root)?)?;
     for (shell, path) in COMPLETIONS {
         tree.file(path, said(shell, Command::new(program).args(["completions", shell]))?)?;
     }
@@ -100,12 +122,31 @@ fn files(root: &Path, tree: &Tree, program: &Path, changelog: &str) -> Result<()
     fs::remove_dir_all(&pages).map_err(|error| unreadable(&pages, &error))
 }
 
-/// The crates that are in the program, one a line: name, version, licence.
+/// The crates that are in the program: name, version, licence, and the texts of their licences.
 fn third_party(root: &Path) -> Result<String, String> {
     let mut tree = cargo(root);
     tree.args(["tree", "--locked", "--package", "tributary-cli", "--edges", "normal", "--prefix", "none"]);
     tree.args(["--format", "{p}\t{l}"]);
-    Ok(control::third_party(&said("cargo tree", &mut tree)?))
+    let list = control::third_party(&said("cargo tree", &mut tree)?);
+    let mut metadata = cargo(root);
+    // Of other machines' crates there need be no sources here.
+    metadata.args(["metadata", "--locked", "--format-version", "1", "--filter-platform", &host(root)?]);
+    let metadata = said("cargo metadata", &mut metadata)?;
+    licences::third_party(root, &list, &metadata)
+}
+
+/// The licences of Rust's own library, which is in the program too, where the compiler comes with them.
+fn standard_library(root: &Path) -> Result<Option<String>, String> {
+    let sysroot = said("rustc", Command::new("rustc").current_dir(root).args(["--print", "sysroot"]))?;
+    let text = Path::new(sysroot.trim()).join("share/doc/rust/COPYRIGHT-library.html");
+    text.is_file().then(|| read(&text)).transpose()
+}
+
+/// The machine that is compiled for, as the compiler calls it.
+fn host(root: &Path) -> Result<String, String> {
+    let about = said("rustc", Command::new("rustc").current_dir(root).arg("-vV"))?;
+    let host = about.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc names no host")?;
+    Ok(host.to_owned())
 }
 
 fn build(root: &Path) -> Result<PathBuf, String> {

@@ -1,5 +1,7 @@
 //! What a program's file says about itself.
 
+use std::collections::BTreeSet;
+
 /// The least that can be known of a program to package it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Binary {
@@ -35,6 +37,26 @@ fn symbols(program: &[u8]) -> impl Iterator<Item = u32> + '_ {
     })
 }
 
+/// The crates whose code is in the file, as far as it shows: a panic names the source it is from,
+/// `…/registry/src/HOST-HASH/NAME-VERSION/src/lib.rs`. They come as `NAME VERSION`.
+pub(super) fn crates(program: &[u8]) -> BTreeSet<String> {
+    const MARK: &[u8] = b"/registry/src/";
+    let places = program.windows(MARK.len()).enumerate().filter(|(_, window)| *window == MARK);
+    let named = places.filter_map(|(at, _)| {
+        let path = program[at + MARK.len()..].iter().take_while(|byte| byte.is_ascii_graphic());
+        let path: String = path.take(300).map(|byte| char::from(*byte)).collect();
+        let (folder, _) = path.split_once('/')?.1.split_once('/')?;
+        // Both may have hyphens, and names numbers (`md-5`): a version is what begins with a number and a point.
+        let at = folder.match_indices('-').map(|(at, _)| at).find(|at| {
+            let number = folder[at + 1..].split('.').next().unwrap_or_default();
+            let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+            is_number && at + 1 + number.len() < folder.len()
+        })?;
+        Some(format!("{} {}", &folder[..at], &folder[at + 1..]))
+    });
+    named.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +81,14 @@ mod tests {
         assert!(Binary::of(b"#!/bin/sh").is_err());
         assert!(Binary::of(&elf(0x03, b"GLIBC_2.17")).unwrap_err().contains("0x3"));
         assert!(Binary::of(&elf(0x3E, b"static")).is_err());
+    }
+
+    #[test]
+    fn crates_are_known_by_the_sources_that_panics_name() {
+        let text = b"\0/home/a/.cargo/registry/src/index.example.org-1949cf8c/tikv-jemalloc-sys-0.7.1+5.3.1-0-g81/src/lib.rs\
+            \0/registry/src/mirror-0/base64-0.22.1/src/a.rs/x/registry/src/mirror-0/md-5-1.0.0-rc.1/src/b.rs\
+            \0/registry/src/cut\0/rust/deps/hashbrown-0.16.1/src/raw.rs";
+        let expected = ["base64 0.22.1", "md-5 1.0.0-rc.1", "tikv-jemalloc-sys 0.7.1+5.3.1-0-g81"];
+        assert_eq!(crates(text).into_iter().collect::<Vec<_>>(), expected);
     }
 }
