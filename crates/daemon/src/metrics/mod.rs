@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tributary_client::ClientStats;
 use tributary_engine::Figures;
+use tributary_protocol::{JobType, SyncStatus};
 
 use book::Book;
 pub(crate) use names::Metric;
@@ -37,6 +38,7 @@ impl Metrics {
     pub fn render(&self) -> String {
         let figures = self.client.figures();
         self.with(|book| {
+            begin(book);
             book.set(Metric::Requests, &[], whole(figures.attempts));
             book.set(Metric::Retries, &[], whole(figures.retries));
             for (kind, count) in [
@@ -96,8 +98,48 @@ impl Metrics {
     }
 }
 
+/// Shows what has not happened yet as 0: `rate` of a counter that appears with 1 tells nothing, and an alert on it would miss
+/// the first time.
+fn begin(book: &mut Book) {
+    for job_type in [JobType::Full, JobType::Incremental, JobType::AccessControl] {
+        let label = ("job_type", job_type.as_str());
+        for metric in [Metric::Started, Metric::Scheduled, Metric::Lost] {
+            book.add(metric, &[label], 0.0);
+        }
+        for status in [SyncStatus::Completed, SyncStatus::Error, SyncStatus::Canceled, SyncStatus::Suspended]
+        {
+            book.add(Metric::Finished, &[label, ("status", status.as_str())], 0.0);
+        }
+    }
+    for metric in [Metric::TakenOver, Metric::PollFailures, Metric::Reloads] {
+        book.add(metric, &[], 0.0);
+    }
+}
+
 /// Counts are exact up to 2^53.
 #[expect(clippy::cast_precision_loss, reason = "Prometheus knows floats only")]
 fn whole(count: u64) -> f64 {
     count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_not_happened_yet_is_shown_as_zero() {
+        let metrics = Metrics::default();
+        metrics.count(Metric::Lost, &[("job_type", "full")], 2);
+        for _ in 0..2 {
+            let text = metrics.render();
+            for line in [
+                "tributary_jobs_lost_total{job_type=\"full\"} 2",
+                "tributary_jobs_lost_total{job_type=\"access_control\"} 0",
+                "tributary_jobs_finished_total{job_type=\"full\",status=\"error\"} 0",
+                "tributary_poll_failures_total 0",
+            ] {
+                assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
+            }
+        }
+    }
 }
