@@ -30,7 +30,7 @@ async fn one_that_panics_while_it_lists() {
     assert_eq!(pair.good.job(&others).await.status, SyncStatus::InProgress, "it ran meanwhile");
     untouched(&pair.good.job_is(&others, SyncStatus::Completed).await);
     bad.panic_in_listings(false);
-    pair.is_over().await;
+    pair.end_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +53,7 @@ async fn one_that_panics_or_hangs_when_it_is_pinged() {
         pair.bad_job_fails(&id, why).await;
         untouched(&pair.good.job_is(&others, SyncStatus::Completed).await);
         bad.misbehave(Misdeed::None);
-        pair.is_over().await;
+        pair.end_well().await;
     }
 }
 
@@ -75,7 +75,7 @@ async fn one_that_hangs_while_it_lists() {
         pair.fails_in_time().await;
         bad.misbehave(Misdeed::None);
         bad.block_thread(false);
-        pair.is_over().await;
+        pair.end_well().await;
     }
 }
 
@@ -103,5 +103,5 @@ async fn one_that_floods_the_index_is_read_no_faster_than_it_can_be_written() {
     bad.clear();
     bad.add("0");
     pair.bad.client.delete_index(&pair.bad.index).await.unwrap();
-    pair.is_over().await;
+    pair.end_well().await;
 }

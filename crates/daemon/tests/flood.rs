@@ -43,5 +43,5 @@ async fn one_that_floods_with_documents_that_are_too_large_fills_no_memory() {
     assert!(told["counts"]["too_large"].as_u64() > Some(40), "the job says what it left out: {told}");
     bad.misbehave(Misdeed::None);
     bad.clear();
-    pair.is_over().await;
+    pair.end_well().await;
 }

@@ -63,7 +63,7 @@ impl Pair {
     }
 
     /// Afterwards the bad source's connector is served as before.
-    pub async fn is_over(mut self) {
+    pub async fn end_well(mut self) {
         assert_eq!(self.good.connector().await.status, ConnectorStatus::Connected);
         let id = self.bad.ask(JobType::Full).await;
         untouched(&self.bad.job_is(&id, SyncStatus::Completed).await);
