@@ -2,6 +2,7 @@
 //! and memory.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
+#![allow(clippy::print_stdout, reason = "it tells what it measured")]
 
 mod support;
 
