@@ -9,6 +9,10 @@ use crate::free_address;
 /// The scripts that fetch, start and stop it.
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/elasticsearch");
 
+/// The user of a file that every secured Elasticsearch of [`Elasticsearch::start_secured`] has, as every secured node of
+/// [`TestNode::start_secured`](crate::TestNode::start_secured): its name and its password.
+pub const OPERATOR: (&str, &str) = ("operator", "changeme");
+
 /// Enough for tests, and two fit on a small machine.
 const HEAP: &str = "512m";
 
@@ -50,7 +54,7 @@ impl Elasticsearch {
         Self::with(major, settings, &[])
     }
 
-    /// Starts one with security; the user `elastic` has the password `changeme`.
+    /// Starts one with security; the user `elastic` has the password `changeme`, and there is [`OPERATOR`].
     #[must_use]
     pub fn start_secured(major: Major, settings: &[(&str, &str)]) -> Self {
         Self::with(major, settings, &["--security"])

@@ -9,7 +9,7 @@ mod node;
 mod process;
 
 pub use binary::{Binary, Ended};
-pub use elasticsearch::{Elasticsearch, Major};
+pub use elasticsearch::{Elasticsearch, Major, OPERATOR};
 pub use node::TestNode;
 pub use process::Process;
 

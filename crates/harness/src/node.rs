@@ -2,8 +2,10 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use tributary_client::{Client, ClientOptions, RetryPolicy};
-use tributary_node::{Node, NodeOptions, RunningNode};
+use tributary_node::{Node, NodeOptions, RunningNode, Security};
 use tributary_store::{Store, StoreOptions, SyncMode};
+
+use crate::OPERATOR;
 
 /// A node in this process, on a free port.
 #[derive(Debug)]
@@ -33,13 +35,27 @@ impl TestNode {
         node
     }
 
+    /// As [`TestNode::start`], with security; [`OPERATOR`] is its user.
+    pub async fn start_secured() -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let (name, password) = OPERATOR;
+        let mut node = Self::start_with(folder.path(), Security::with_user(name, password)).await;
+        node.folder = Some(folder);
+        node
+    }
+
     /// A node on this folder, which stays.
     pub async fn start_in(data_dir: &Path) -> Self {
+        Self::start_with(data_dir, Security::default()).await
+    }
+
+    async fn start_with(data_dir: &Path, security: Security) -> Self {
         // Power does not fail in tests, and nobody waits for the disk.
         let options = StoreOptions::new(data_dir).sync(SyncMode::None);
         let store = Store::open(options).unwrap_or_else(|error| panic!("the store does not open: {error}"));
         let listen = ([127, 0, 0, 1], 0).into();
-        let running = Node::start(NodeOptions::new(data_dir).listen(listen), store.clone()).await;
+        let options = NodeOptions::new(data_dir).listen(listen).security(security);
+        let running = Node::start(options, store.clone()).await;
         let running = running.unwrap_or_else(|error| panic!("the node does not start: {error}"));
         let url = format!("http://{}", running.local_addr());
         Self { url, data_dir: data_dir.to_owned(), running, store: Kept(store), folder: None }

@@ -79,7 +79,7 @@ async fn a_key_is_made_shown_used_and_invalidated() {
     let (_, shown) = kit.call("GET", &format!("/_security/api_key?id={id}")).await;
     let wanted = json!({"api_keys": [{
         "id": id, "name": "mine", "type": "rest", "creation": shown["api_keys"][0]["creation"], "expiration": key["expiration"],
-        "invalidated": false, "username": "elastic", "realm": "file", "realm_type": "file", "metadata": {"a": 1},
+        "invalidated": false, "username": "elastic", "realm": "default_file", "realm_type": "file", "metadata": {"a": 1},
         "role_descriptors": {},
     }]});
     assert_eq!(shown, wanted);
@@ -218,9 +218,25 @@ async fn a_limited_key_reaches_only_its_indices() {
     let (status, answer) = kit.call("GET", "/_cat/indices").await;
     let reason = format!(
         "action [indices:monitor/stats] is unauthorized for API key id [{id}] of user [elastic], this action is granted by the index \
-         privileges [monitor,manage,all]"
+         privileges [monitor,cross_cluster_replication,manage,all]"
     );
     assert_eq!((status, error(&answer).1), (403, reason.as_str()), "no index may be monitored");
+}
+
+#[tokio::test]
+async fn a_right_to_an_index_is_none_to_its_aliases() {
+    let mut kit = offices().await;
+    assert_eq!(kit.call("PUT", "/pub,sec/_alias/both").await.0, 200);
+    let (_, index) = kit.key(json!({"r": {"indices": [{"names": ["pub"], "privileges": ["read"]}]}})).await;
+    let (_, alias) = kit.key(json!({"r": {"indices": [{"names": ["both"], "privileges": ["read"]}]}})).await;
+    kit.auth(Some(index));
+    assert_eq!(kit.call("GET", "/both/_search").await.0, 403);
+    assert_eq!(kit.call("GET", "/pub/_search").await.0, 200);
+    kit.auth(Some(alias));
+    assert_eq!(kit.call("GET", "/both/_count").await.1["count"], json!(2));
+    assert_eq!(kit.call("GET", "/pub/_search").await.0, 403);
+    assert_eq!(kit.call("GET", "/b*/_count").await.1["count"], json!(2));
+    assert_eq!(kit.call("GET", "/p*/_count").await.1["count"], json!(0));
 }
 
 #[tokio::test]
@@ -266,7 +282,7 @@ async fn a_connector_key_may_manage_connectors_but_not_their_secrets() {
 #[tokio::test]
 async fn a_limited_key_cannot_make_a_wider_one() {
     let mut kit = offices().await;
-    let (_, auth) = kit.key(json!({"r": {"cluster": ["manage_own_api_key"]}})).await;
+    let (id, auth) = kit.key(json!({"r": {"cluster": ["manage_own_api_key"]}})).await;
     kit.auth(Some(auth));
     let reason =
         "creating derived api keys requires an explicit role descriptor that is empty (has no privileges)";
@@ -277,8 +293,9 @@ async fn a_limited_key_cannot_make_a_wider_one() {
     let (status, made) =
         kit.json("POST", "/_security/api_key", json!({"name": "x", "role_descriptors": {"a": {}}})).await;
     assert_eq!(status, 200);
-    let (_, seen) = kit.call("GET", "/_security/api_key").await;
-    assert_eq!(seen["api_keys"].as_array().unwrap().len(), 1, "only itself");
+    assert_eq!(kit.call("GET", "/_security/api_key").await.0, 403, "it may see itself only");
+    let (_, seen) = kit.call("GET", &format!("/_security/api_key?id={id}")).await;
+    assert_eq!(seen["api_keys"].as_array().unwrap().len(), 1);
     kit.auth(Some(format!("ApiKey {}", made["encoded"].as_str().unwrap())));
     assert_eq!(kit.call("GET", "/pub/_search").await.0, 403);
     assert_eq!(kit.call("GET", "/_security/_authenticate").await.0, 200);
@@ -342,7 +359,7 @@ async fn hidden_documents_cannot_be_got() {
 #[tokio::test]
 async fn whoever_sees_a_part_cannot_update_or_delete_by_what_is_hidden() {
     let mut kit = offices().await;
-    let roles = json!({"r": {"indices": [{"names": ["docs"], "privileges": ["read", "write"], "query": template(json!(["user:ann"]))}]}});
+    let roles = json!({"r": {"indices": [{"names": ["docs"], "privileges": ["read", "write", "maintenance"], "query": template(json!(["user:ann"]))}]}});
     let (_, auth) = kit.key(roles).await;
     kit.auth(Some(auth));
     let reason = "Can't execute an update request if field or document level security is enabled";
@@ -350,6 +367,8 @@ async fn whoever_sees_a_part_cannot_update_or_delete_by_what_is_hidden() {
     assert_eq!((status, error(&answer).1), (400, reason));
     let (status, answer) =
         kit.raw("POST", "/docs/_bulk", "{\"update\":{\"_id\":\"bob\"}}\n{\"doc\":{\"x\":1}}\n").await;
+    let reason = "Can't execute a bulk item request with update requests embedded if field or document level security is \
+                  enabled";
     assert_eq!((status, &answer["items"][0]["update"]["error"]["reason"]), (200, &json!(reason)), "{answer}");
     let (status, answer) =
         kit.json("POST", "/docs/_delete_by_query?refresh=true", json!({"query": {"match_all": {}}})).await;

@@ -13,6 +13,9 @@ use std::time::Instant;
 
 use tributary_harness::{Elasticsearch, Major, TestNode};
 
+/// Scripts in this folder of theirs run on servers with security.
+const SECURED: &str = "secured";
+
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/differential");
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -29,7 +32,7 @@ async fn the_node_answers_as_elasticsearch_9_does() {
 fn every_difference_that_is_told_is_in_a_script_and_the_other_way_round() {
     let told = told::ids();
     let mut used = std::collections::BTreeSet::new();
-    for path in scripts() {
+    for path in scripts("").into_iter().chain(scripts(SECURED)) {
         let steps = script::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         used.extend(steps.into_iter().flat_map(|step| step.differences).map(|difference| difference.id));
     }
@@ -40,24 +43,15 @@ fn every_difference_that_is_told_is_in_a_script_and_the_other_way_round() {
 }
 
 async fn compare_with(major: Major) {
-    let (_server, address) = match std::env::var(format!("TRIBUTARY_TEST_ELASTICSEARCH_{major}")) {
-        Ok(address) => (None, address),
-        Err(_) => {
-            let server = tokio::task::spawn_blocking(move || Elasticsearch::start(major, &[]));
-            let server = server.await.expect("an Elasticsearch");
-            let address = server.url().to_owned();
-            (Some(server), address)
-        }
-    };
-    let node = TestNode::start().await;
     let wanted = std::env::var("DIFFERENTIAL").unwrap_or_default();
     let mut report = run::Report::default();
-    for path in scripts().iter().filter(|path| path.to_string_lossy().contains(&wanted)) {
-        let started = Instant::now();
-        run::script(major, path, &address, node.url(), &mut report).await;
-        eprintln!("{} took {:?}", path.display(), started.elapsed());
+    for folder in ["", SECURED] {
+        let mut paths = scripts(folder);
+        paths.retain(|path| path.to_string_lossy().contains(&wanted));
+        if !paths.is_empty() {
+            compare(major, folder, &paths, &mut report).await;
+        }
     }
-    node.stop().await;
     eprintln!("{} requests compared with Elasticsearch {major}", report.requests);
     if std::env::var_os("DIFFERENTIAL_STALE").is_some() {
         report.stale.iter().for_each(|part| eprintln!("stale with {major}: {part}"));
@@ -74,9 +68,40 @@ async fn compare_with(major: Major) {
     assert!(report.found.is_empty(), "{} answers differ:\n\n{}", report.differing, report.found.join("\n"));
 }
 
-/// All scripts, in order.
-fn scripts() -> Vec<PathBuf> {
-    let entries = Path::new(SCRIPTS).read_dir().expect("tests/differential");
+/// Runs these scripts of a folder.
+async fn compare(major: Major, folder: &str, paths: &[PathBuf], report: &mut run::Report) {
+    let secured = folder == SECURED;
+    let variable = if secured { "_SECURED" } else { "" };
+    let (_server, address) = match std::env::var(format!("TRIBUTARY_TEST_ELASTICSEARCH_{major}{variable}")) {
+        Ok(address) => (None, address),
+        Err(_) => {
+            let server = tokio::task::spawn_blocking(move || start(major, secured));
+            let server = server.await.expect("an Elasticsearch");
+            let address = server.url().to_owned();
+            (Some(server), address)
+        }
+    };
+    let node = if secured { TestNode::start_secured().await } else { TestNode::start().await };
+    for path in paths {
+        let started = Instant::now();
+        run::script(major, path, &address, node.url(), report).await;
+        eprintln!("{} took {:?}", path.display(), started.elapsed());
+    }
+    node.stop().await;
+}
+
+fn start(major: Major, secured: bool) -> Elasticsearch {
+    if secured {
+        // Document-level security wants a licence.
+        Elasticsearch::start_secured(major, &[("xpack.license.self_generated.type", "trial")])
+    } else {
+        Elasticsearch::start(major, &[])
+    }
+}
+
+/// All scripts of a folder, in order.
+fn scripts(folder: &str) -> Vec<PathBuf> {
+    let entries = Path::new(SCRIPTS).join(folder).read_dir().expect("a folder with scripts");
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|end| end == "http"));
     paths.sort();

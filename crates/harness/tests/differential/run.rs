@@ -6,13 +6,16 @@ use std::time::{Duration, Instant};
 
 use reqwest_of_elasticsearch::{Client, Method};
 use serde_json::{Value, json};
-use tributary_harness::Major;
+use tributary_harness::{Major, OPERATOR};
 
 use crate::compare::{Comparison, Gap, matches};
-use crate::script::{self, Difference, Form, Step};
+use crate::script::{self, Difference, Form, Sender, Step};
 
 /// Headers that are part of an answer's meaning.
-const HEADERS: [&str; 4] = ["content-type", "location", "allow", "x-elastic-product"];
+const HEADERS: [&str; 5] = ["content-type", "location", "allow", "x-elastic-product", "www-authenticate"];
+
+/// Values this long, in bytes, do not stand in answers by chance.
+const LONG: usize = 12;
 
 /// A request that takes longer is told.
 const SLOW: Duration = Duration::from_secs(3);
@@ -128,10 +131,13 @@ impl Side {
 
     /// Deletes all indices.
     async fn empty(&self) {
-        let answer = self.send("GET", "/_cat/indices?format=json&h=index", "", &[]).await;
-        for index in answer["body"].as_array().expect("a list of indices") {
-            let name = index["index"].as_str().expect("an index");
-            let deleted = self.send("DELETE", &format!("/{name}"), "", &[]).await;
+        let all = "/_cat/indices?format=json&h=index";
+        let answer = self.send("GET", all, "", &[], &operator()).await;
+        let indices = answer["body"].as_array().unwrap_or_else(|| panic!("no list of indices: {answer}"));
+        let names = indices.iter().filter_map(|index| index["index"].as_str());
+        // The index of the API keys is not to be deleted.
+        for name in names.filter(|name| !name.starts_with(".security")) {
+            let deleted = self.send("DELETE", &format!("/{name}"), "", &[], &operator()).await;
             assert_eq!(deleted["status"], 200, "{} cannot be emptied: {deleted}", self.address);
         }
     }
@@ -139,10 +145,17 @@ impl Side {
     /// Sends a step with this server's own variables.
     async fn take(&mut self, step: &Step) -> Value {
         let fill = |text: &str| {
-            self.variables.iter().fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
+            // The last first: one name may begin with another.
+            let names = self.variables.iter().rev();
+            names.fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
         };
         let (target, body) = (fill(&step.target), fill(&step.body));
-        let answer = self.send(&step.method, &target, &body, &step.headers).await;
+        let sender = match step.sender.clone() {
+            None => operator(),
+            Some(Sender::Key(key)) => Sender::Key(fill(&key)),
+            Some(other) => other,
+        };
+        let answer = self.send(&step.method, &target, &body, &step.headers, &sender).await;
         for (name, path) in &step.kept {
             let value = path.split('.').fold(&answer["body"], |value, part| match value {
                 Value::Array(list) => {
@@ -153,11 +166,39 @@ impl Side {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             self.variables.insert(name.clone(), text);
         }
-        answer
+        self.own_names(answer)
+    }
+
+    /// The answer with the names of this server's variables instead of their values, which are another's.
+    fn own_names(&self, value: Value) -> Value {
+        match value {
+            Value::Object(object) => {
+                Value::Object(object.into_iter().map(|(key, value)| (key, self.own_names(value))).collect())
+            }
+            Value::Array(list) => Value::Array(list.into_iter().map(|value| self.own_names(value)).collect()),
+            Value::String(text) => Value::String(self.own_text(text)),
+            Value::Number(number) => match self.own_text(number.to_string()) {
+                name if name.starts_with('$') => Value::String(name),
+                _ => Value::Number(number),
+            },
+            other => other,
+        }
+    }
+
+    fn own_text(&self, text: String) -> String {
+        let long = self.variables.iter().filter(|(_, value)| value.len() >= LONG);
+        long.fold(text, |text, (name, value)| text.replace(value, name))
     }
 
     /// Status, headers and body.
-    async fn send(&self, method: &str, target: &str, body: &str, headers: &[(String, String)]) -> Value {
+    async fn send(
+        &self,
+        method: &str,
+        target: &str,
+        body: &str,
+        headers: &[(String, String)],
+        sender: &Sender,
+    ) -> Value {
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = self.http.request(method, format!("{}{target}", self.address));
         let typed = headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
@@ -170,6 +211,11 @@ impl Side {
         for (name, value) in headers {
             request = request.header(name, value);
         }
+        request = match sender {
+            Sender::Nobody => request,
+            Sender::User(name, password) => request.basic_auth(name, Some(password)),
+            Sender::Key(key) => request.header("authorization", format!("ApiKey {key}")),
+        };
         let started = Instant::now();
         let response = match request.send().await {
             Ok(response) => response,
@@ -180,14 +226,20 @@ impl Side {
         }
         let status = response.status().as_u16();
         let named = |name: &&str| {
-            let value = response.headers().get(*name)?.to_str().ok()?;
-            Some(((*name).to_owned(), json!(value)))
+            let all = response.headers().get_all(*name).iter().filter_map(|value| value.to_str().ok());
+            let all: Vec<&str> = all.collect();
+            if all.is_empty() { None } else { Some(((*name).to_owned(), json!(all.join("; ")))) }
         };
         let headers: serde_json::Map<String, Value> = HEADERS.iter().filter_map(named).collect();
         let text = response.text().await.unwrap_or_else(|error| format!("cut off: {error:?}"));
         let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
         json!({"status": status, "headers": headers, "body": body})
     }
+}
+
+/// Who sends what says nothing else; servers without security do not ask.
+fn operator() -> Sender {
+    Sender::User(OPERATOR.0.to_owned(), OPERATOR.1.to_owned())
 }
 
 fn shorten(text: &str) -> String {

@@ -12,6 +12,8 @@ pub(crate) struct Step {
     pub(crate) target: String,
     pub(crate) body: String,
     pub(crate) headers: Vec<(String, String)>,
+    /// Who sends it; without one it is the user of the secured servers.
+    pub(crate) sender: Option<Sender>,
     /// The one major version it is for.
     pub(crate) only: Option<char>,
     /// Parts of the answers that are not compared.
@@ -21,6 +23,17 @@ pub(crate) struct Step {
     pub(crate) differences: Vec<Difference>,
     /// Name of a variable, and the member of the answer it takes its value from.
     pub(crate) kept: Vec<(String, String)>,
+}
+
+/// Who sends a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Sender {
+    /// Without credentials, or with those of a header that the step has.
+    Nobody,
+    /// Name and password.
+    User(String, String),
+    /// The encoded form of an API key.
+    Key(String),
 }
 
 /// A difference that is meant.
@@ -79,6 +92,7 @@ fn step(at: usize, line: &str, body: &[&str], notes: &[(usize, String)]) -> Resu
         target: repeated(target)?,
         body: text,
         headers: Vec::new(),
+        sender: None,
         only: None,
         ignored: Vec::new(),
         unordered: Vec::new(),
@@ -102,6 +116,7 @@ fn take_note(step: &mut Step, note: &str) -> Option<()> {
             let (name, value) = rest.split_once(':')?;
             step.headers.push((name.trim().to_owned(), value.trim().to_owned()));
         }
+        "as" => step.sender = Some(sender(rest.trim())),
         "keep" => {
             let (name, path) = rest.split_once('=')?;
             step.kept.push((format!("${}", name.trim()), path.trim().to_owned()));
@@ -110,6 +125,15 @@ fn take_note(step: &mut Step, note: &str) -> Option<()> {
         _ => return None,
     }
     Some(())
+}
+
+/// `nobody`, `NAME:PASSWORD` or an encoded API key.
+fn sender(text: &str) -> Sender {
+    match text.split_once(':') {
+        Some((name, password)) => Sender::User(name.to_owned(), password.to_owned()),
+        None if text == "nobody" => Sender::Nobody,
+        None => Sender::Key(text.to_owned()),
+    }
 }
 
 /// Nothing is left out without a reason behind a dash.

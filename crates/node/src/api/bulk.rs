@@ -15,6 +15,7 @@ use super::written::{Piped, answer, check_waiting, dropped, op, pipe, pipeline_n
 use crate::http::{ApiError, BodyRule, Call, Params, Reply, Result, to_json};
 use crate::ingest::Pipelines;
 use crate::node::Node;
+use crate::security::WriteNeed;
 use crate::update::Updated;
 use crate::writes::{Refresh, Target};
 
@@ -81,6 +82,7 @@ struct Defaults {
 
 async fn bulk(node: Arc<Node>, call: Call) -> Result<Reply> {
     let start = Instant::now();
+    node.check_anywhere("bulk", "indices:data/write/bulk")?;
     let refresh = Refresh::of(&call)?;
     let items = parse(&call.body, call.maybe_var("index"))?;
     let defaults = Defaults {
@@ -185,7 +187,9 @@ async fn redirect(node: &Node, planned: &mut [Planned]) {
             continue;
         }
         let target = match node.target(&op.index, false).await {
-            Ok(target) => node.check_item(&target.index, privilege(one.action)).map(|()| target),
+            Ok(target) => {
+                node.check_write(&target.index, need(one.action, one.id.is_some())).map(|()| target)
+            }
             Err(error) => Err(error),
         };
         match target {
@@ -215,11 +219,12 @@ fn plan_one(node: &Node, item: Item, targets: &Targets, defaults: &Defaults) -> 
 }
 
 /// What an item needs of its caller.
-fn privilege(action: &str) -> &'static str {
+fn need(action: &str, has_id: bool) -> WriteNeed {
     match action {
-        "create" => "create_doc",
-        "delete" => "delete",
-        _ => "index",
+        "delete" => WriteNeed::DELETE,
+        "update" => WriteNeed::UPDATE,
+        "index" if has_id => WriteNeed::INDEX,
+        _ => WriteNeed::CREATE,
     }
 }
 
@@ -233,7 +238,7 @@ fn write_of(
 ) -> Result<State> {
     let condition = meta.stated().condition();
     check_waiting(&defaults.params, target)?;
-    node.check_item(&target.index, privilege(action))?;
+    node.check_write(&target.index, need(action, meta.id.is_some()))?;
     let id = meta.id.clone();
     let plain =
         |action| State::Write(Box::new(op(target.index.clone(), meta.id.clone(), action, condition)), None);
@@ -247,7 +252,10 @@ fn write_of(
         }
         Wanted::Update(mut request) => {
             request.check_served()?;
-            node.check_update(&target.index)?;
+            node.check_update(
+                &target.index,
+                "Can't execute a bulk item request with update requests embedded if field or document level security is enabled",
+            )?;
             let filter = match meta.source.as_ref().or(request.source.as_ref()) {
                 Some(value) => Some(SourceFilter::parse(value)?),
                 None => defaults.source.clone(),

@@ -12,6 +12,7 @@ use super::Table;
 use super::written::{Piped, pipe, pipeline_names};
 use crate::http::{ApiError, BodyRule, Call, Reply, Result, token_name};
 use crate::node::Node;
+use crate::security::WriteNeed;
 use crate::writes::{Refresh, Target, resolve_options};
 
 const PARAMS: &[&str] = &[
@@ -139,6 +140,10 @@ async fn run(node: Arc<Node>, call: Call, work: Work) -> Result<Reply> {
     }
     let refresh = Refresh::flag(&call)?;
     let indices = node.resolve_names(call.var("index"), resolve_options(&call)?)?;
+    if refresh != Refresh::Later {
+        // Elasticsearch notices it once the work is done.
+        indices.iter().try_for_each(|index| node.check_write(index, WriteNeed::REFRESH))?;
+    }
     let mut done = Done::default();
     if !indices.is_empty() {
         let filter = node.visible_to_caller(&indices)?;

@@ -10,6 +10,7 @@ use super::written::{
 };
 use crate::http::{ApiError, BodyRule, Call, Reply, Result};
 use crate::node::Node;
+use crate::security::WriteNeed;
 use crate::writes::{Refresh, Target};
 
 const WRITE: &[&str] = &[
@@ -67,11 +68,20 @@ async fn put(node: Arc<Node>, call: Call, fixed: OpType) -> Result<Reply> {
     let id = id.map(str::to_owned);
     let target = node.target(call.var("index"), call.params.flag_or("require_alias", false)?).await?;
     check_waiting(&call.params, &target)?;
+    let creates = op_type == OpType::Create || id.is_none();
+    let need = if creates { WriteNeed::CREATE } else { WriteNeed::INDEX };
+    node.check_write(&target.index, need)?;
     let (index, id, source) = match piped(&node, &call, &target, id).await? {
         Piped::Write { index, id, source } => (index, id, source),
         Piped::Dropped => return Ok(Reply::ok(dropped(&target.index, call.maybe_var("id")).into())),
     };
-    let target = if index == target.index { target } else { node.target(&index, false).await? };
+    let target = if index == target.index {
+        target
+    } else {
+        let other = node.target(&index, false).await?;
+        node.check_write(&other.index, need)?;
+        other
+    };
     let written = node.write_one(op(target.index, id, op_type.action(source), condition)).await?;
     node.refresh_after(refresh, std::slice::from_ref(&written.index)).await?;
     let reply = Reply::status(status(written.result), answer(&written, target.copies, refresh, true).into());

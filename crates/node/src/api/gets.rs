@@ -6,7 +6,7 @@ use futures::StreamExt;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
-use tributary_store::{Doc, ErrorKind, SourceFilter, StoreError};
+use tributary_store::{Doc, ErrorKind, ResolveOptions, SourceFilter, StoreError};
 
 use super::Table;
 use super::search::source_of_params;
@@ -322,7 +322,13 @@ async fn answer_chunk(node: Arc<Node>, chunk: Vec<Wanted>) -> Result<Vec<Box<Raw
     }
     let mut answers = Vec::with_capacity(chunk.len());
     for one in &chunk {
-        let found = match node.read_index(&one.index) {
+        // What is not there is told even to those who would not be let in.
+        let lenient = ResolveOptions { ignore_unavailable: true, ..ResolveOptions::default() };
+        let read = match node.store.resolve(&one.index, lenient)?.is_empty() {
+            true => Err(StoreError::no_such_index(&one.index).into()),
+            false => node.read_index(&one.index),
+        };
+        let found = match read {
             Ok(index) => match node.get_as_caller(&index, &one.id).await {
                 Ok(doc) => check_version(&node, &index, doc.as_ref(), one.version).map(|()| (index, doc)),
                 Err(error) => Err(error),

@@ -322,7 +322,8 @@ async fn resolve_index(node: Arc<Node>, call: Call) -> Result<Reply> {
         .map(|info| {
             let names: Vec<&String> = info.aliases.keys().collect();
             for alias in &names {
-                if call.var("name").split(',').any(|pattern| wildcard_matches(pattern, alias)) {
+                let meant = call.var("name").split(',').any(|pattern| wildcard_matches(pattern, alias));
+                if meant && node.check_name(alias).is_ok() {
                     aliases.entry((*alias).clone()).or_default().push(info.name.clone());
                 }
             }

@@ -14,6 +14,7 @@ mod gets;
 mod hits;
 mod indices;
 mod ingest;
+mod keys;
 mod msearch;
 mod pit;
 mod protocol_docs;
@@ -60,6 +61,7 @@ pub(crate) fn routes() -> Routes {
     connectors::routes(&mut table);
     sync_jobs::routes(&mut table);
     secrets::routes(&mut table);
+    keys::routes(&mut table);
     security::routes(&mut table);
     table.0
 }

@@ -64,7 +64,10 @@ async fn update(node: Arc<Node>, call: Call) -> Result<Reply> {
     (request.if_seq_no, request.if_primary_term) = (stated.if_seq_no, stated.if_primary_term);
     let target = node.target(call.var("index"), call.params.flag_or("require_alias", false)?).await?;
     check_waiting(&call.params, &target)?;
-    node.check_update(&target.index)?;
+    node.check_update(
+        &target.index,
+        "Can't execute an update request if field or document level security is enabled",
+    )?;
     let wanted = match source_of_params(&call.params)? {
         Some(filter) => Some(filter),
         None => request.source.as_ref().map(SourceFilter::parse).transpose()?,

@@ -26,8 +26,11 @@ pub(crate) async fn dispatch(node: Arc<Node>, request: Request<Body>) -> Respons
         tracing::error!("a request handler panicked");
         Style::plain().error(&ApiError::internal("the node failed to serve this request; its log says more"))
     });
+    let stranger = response.extensions_mut().remove::<Stranger>().is_some();
     let headers = response.headers_mut();
-    headers.insert(PRODUCT, HeaderValue::from_static("Elasticsearch"));
+    if !stranger {
+        headers.insert(PRODUCT, HeaderValue::from_static("Elasticsearch"));
+    }
     if let Some(id) = opaque {
         headers.insert("x-opaque-id", id);
     }
@@ -51,10 +54,19 @@ async fn answer(node: &Arc<Node>, parts: Parts, mut body: Body) -> Response<Body
             if error.status() == StatusCode::INTERNAL_SERVER_ERROR {
                 tracing::warn!(reason = %error.reason(), "a request failed");
             }
-            style.error(&error)
+            let mut response = style.error(&error);
+            let kept_out = matches!(error.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+            if kept_out && error.es_type() == "security_exception" {
+                response.extensions_mut().insert(Stranger);
+            }
+            response
         }
     }
 }
+
+/// Marks answers to those who were not let in: Elasticsearch does not name itself to them.
+#[derive(Clone)]
+struct Stranger;
 
 fn prepare(parts: &Parts) -> Result<(Params, Wish, Style)> {
     let params = Params::parse(parts.uri.query())?;
@@ -65,7 +77,8 @@ fn prepare(parts: &Parts) -> Result<(Params, Wish, Style)> {
 
 async fn serve(node: &Arc<Node>, parts: Parts, params: Params, wish: Wish, body: &mut Body) -> Result<Reply> {
     let path = parts.uri.path().to_owned();
-    let caller = node.access.authenticate(&node.store, &parts.headers, &path, node.now_ms()).await?;
+    let target = parts.uri.path_and_query().map_or(path.as_str(), |target| target.as_str());
+    let caller = node.access.authenticate(&node.store, &parts.headers, target, node.now_ms()).await?;
     if parts.method == Method::OPTIONS {
         return Ok(Reply::text(String::new()));
     }

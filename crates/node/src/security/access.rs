@@ -3,9 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::header::WWW_AUTHENTICATE;
 use http::{HeaderMap, HeaderValue};
 use rand::RngCore;
 use serde_json::json;
@@ -13,6 +11,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use tributary_store::Store;
 
+use super::credentials::{self, Credentials};
 use super::keys;
 use super::rights::{Rights, roles_of};
 use super::users::{self, Listed, UserFile};
@@ -138,39 +137,32 @@ impl Access {
         !self.users.is_empty() || !self.listed().is_empty()
     }
 
-    /// Who sent these headers, or 401.
+    /// Who sent these headers, or 401; `target` is the path with its parameters, as refusals name it.
     pub(crate) async fn authenticate(
         &self,
         store: &Store,
         headers: &HeaderMap,
-        path: &str,
+        target: &str,
         now_ms: i64,
     ) -> Result<Caller> {
         if !self.enabled() {
             return Ok(Caller::unlimited(Identity::Anonymous));
         }
-        let Some(value) = headers.get(AUTHORIZATION) else {
-            return Err(missing(path));
-        };
-        let text = value.to_str().unwrap_or_default();
-        let (scheme, rest) = text.split_once(' ').unwrap_or((text, ""));
-        let credentials = decoded(rest.trim());
-        let pair = credentials.as_deref().and_then(|text| text.split_once(':'));
-        match (scheme.to_ascii_lowercase().as_str(), pair) {
-            ("basic", Some((name, password))) => {
-                self.basic(name, password, path).await.map(Caller::unlimited)
+        match credentials::read(headers)? {
+            Credentials::Missing => Err(missing(target)),
+            Credentials::Basic { name, password } => {
+                self.basic(&name, &password, target).await.map(Caller::unlimited)
             }
-            ("apikey", Some((id, secret))) => {
-                let key = keys::authenticate(store, id, secret, now_ms)?.ok_or_else(bad_key)?;
+            Credentials::Key { id, secret } => {
+                let key = keys::authenticate(store, &id, &secret, now_ms)?;
+                let key = key.map_err(|why| credentials::refused("API key", &why))?;
                 let roles = roles_of(&key)?;
                 Ok(Caller { identity: Identity::Key { id: key.id, name: key.name, owner: key.owner }, roles })
             }
-            ("apikey", None) => Err(bad_key()),
-            _ => Err(missing(path)),
         }
     }
 
-    async fn basic(&self, name: &str, password: &str, path: &str) -> Result<Identity> {
+    async fn basic(&self, name: &str, password: &str, target: &str) -> Result<Identity> {
         let given = digest(password);
         let mut plain = self.users.iter().chain(&self.own);
         let known = plain.any(|(user, wanted)| user == name && *wanted == given)
@@ -178,7 +170,7 @@ impl Access {
         if known {
             Ok(Identity::User(name.to_owned()))
         } else {
-            Err(unauthorized(&format!("unable to authenticate user [{name}] for REST request [{path}]")))
+            Err(unauthorized(&format!("unable to authenticate user [{name}] for REST request [{target}]")))
         }
     }
 
@@ -214,21 +206,12 @@ impl Access {
     }
 }
 
-fn decoded(base64: &str) -> Option<String> {
-    String::from_utf8(STANDARD.decode(base64).ok()?).ok()
+fn missing(target: &str) -> ApiError {
+    unauthorized(&format!("missing authentication credentials for REST request [{target}]"))
 }
 
-fn missing(path: &str) -> ApiError {
-    unauthorized(&format!("missing authentication credentials for REST request [{path}]"))
-}
-
-fn bad_key() -> ApiError {
-    unauthorized(
-        "unable to authenticate with provided credentials and anonymous access is not allowed for this request",
-    )
-}
-
-fn unauthorized(reason: &str) -> ApiError {
+/// 401, with the ways to come in.
+pub(super) fn unauthorized(reason: &str) -> ApiError {
     const SCHEMES: [&str; 2] = ["Basic realm=\"security\", charset=\"UTF-8\"", "ApiKey"];
     let mut error =
         ApiError::new(401, "security_exception", reason).with("header", json!({"WWW-Authenticate": SCHEMES}));

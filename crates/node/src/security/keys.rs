@@ -43,10 +43,15 @@ pub(crate) struct KeyFilter {
     pub(crate) ids: Vec<String>,
     pub(crate) name: Option<String>,
     pub(crate) owner: Option<String>,
+    /// Whether no key is meant.
+    pub(crate) none: bool,
 }
 
 impl KeyFilter {
     fn takes(&self, key: &ApiKey) -> bool {
+        if self.none {
+            return false;
+        }
         let by_id = self.ids.is_empty() || self.ids.contains(&key.id);
         let by_name = self.name.as_deref().is_none_or(|name| crate::http::wildcard_matches(name, &key.name));
         by_id && by_name && self.owner.as_deref().is_none_or(|owner| owner == key.owner)
@@ -140,11 +145,24 @@ pub(crate) fn update(store: &Store, key: &ApiKey, change: KeyChange) -> Result<b
     Ok(!same)
 }
 
-/// The key with this id and secret, unless it is invalid or expired.
-pub(super) fn authenticate(store: &Store, id: &str, secret: &str, now_ms: i64) -> Result<Option<ApiKey>> {
-    let Some(bytes) = store.meta_get(SPACE, id)? else { return Ok(None) };
+/// The key with this id and secret; the inner error says why it lets nobody in.
+pub(super) fn authenticate(
+    store: &Store,
+    id: &str,
+    secret: &str,
+    now_ms: i64,
+) -> Result<std::result::Result<ApiKey, String>> {
+    let Some(bytes) = store.meta_get(SPACE, id)? else {
+        return Ok(Err(format!("unable to find apikey with id {id}")));
+    };
     let key = load(&bytes)?;
-    let alive = key.invalidation.is_none() && key.expiration.is_none_or(|end| end > now_ms);
-    let right = key.digest == STANDARD.encode(digest(secret));
-    Ok((alive && right).then_some(key))
+    Ok(if key.invalidation.is_some() {
+        Err(format!("api key [{id}] has been invalidated"))
+    } else if key.digest != STANDARD.encode(digest(secret)) {
+        Err(format!("invalid credentials for API key [{id}]"))
+    } else if key.expiration.is_some_and(|end| end <= now_ms) {
+        Err("api key is expired".to_owned())
+    } else {
+        Ok(key)
+    })
 }

@@ -22,8 +22,26 @@ pub(crate) struct IndexNeed {
     pub(crate) action: &'static str,
 }
 
-/// The action of bulk requests, also that of their items.
-pub(super) const BULK: &str = "indices:data/write/bulk[s]";
+/// The action of bulk requests on one index.
+const BULK: &str = "indices:data/write/bulk[s]";
+
+/// What a single write, or what follows it, needs on its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WriteNeed {
+    pub(crate) privilege: &'static str,
+    pub(crate) action: &'static str,
+}
+
+impl WriteNeed {
+    pub(crate) const CREATE: Self =
+        Self { privilege: "create_doc", action: "indices:data/write/index:op_type/create" };
+    /// Elasticsearch's `create` lets one replace documents too.
+    pub(crate) const INDEX: Self =
+        Self { privilege: "create", action: "indices:data/write/index:op_type/index" };
+    pub(crate) const UPDATE: Self = Self { privilege: "index", action: "indices:data/write/update" };
+    pub(crate) const REFRESH: Self = Self { privilege: "maintenance", action: "indices:admin/refresh" };
+    pub(crate) const DELETE: Self = Self { privilege: "delete", action: "indices:data/write/delete" };
+}
 
 impl Need {
     /// What a route needs.
@@ -36,9 +54,11 @@ impl Need {
         let (first, second) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
         match (first, second) {
             ("", _) => cluster("monitor", "cluster:monitor/main"),
-            ("_license" | "_xpack", _) if read => cluster("monitor", "cluster:monitor/xpack/info"),
+            ("_license", _) if read => cluster("monitor", "cluster:monitor/xpack/license/get"),
+            ("_xpack", _) if read => cluster("monitor", "cluster:monitor/xpack/info"),
             ("_nodes", _) if read => cluster("monitor", "cluster:monitor/nodes/info"),
             ("_cluster", "health") if read => cluster("monitor", "cluster:monitor/health"),
+            ("_cluster", "settings") if read => cluster("monitor", "cluster:monitor/settings"),
             ("_cluster", _) if read => cluster("monitor", "cluster:monitor/state"),
             ("_tasks", _) if read => cluster("monitor", "cluster:monitor/tasks/lists"),
             ("_cat", "") => Self::Caller,
@@ -46,9 +66,21 @@ impl Need {
             ("_cat", "indices") => index(&["monitor"], "indices:monitor/stats"),
             ("_cat", "aliases") => index(&["view_index_metadata"], "indices:admin/aliases/get"),
             ("_cat", "count") => index(&["read"], "indices:data/read/search"),
+            ("_ingest", _) if pattern.ends_with("_simulate") => {
+                cluster("read_pipeline", "cluster:admin/ingest/pipeline/simulate")
+            }
             ("_ingest", _) if read => cluster("read_pipeline", "cluster:admin/ingest/pipeline/get"),
             ("_ingest", _) => cluster("manage_pipeline", "cluster:admin/ingest/pipeline/put"),
-            ("_index_template" | "_component_template" | "_template", _) => {
+            ("_index_template" | "_template", _) if read => {
+                cluster("read_index_templates", "indices:admin/index_template/get")
+            }
+            ("_component_template", _) if read => {
+                cluster("read_index_templates", "cluster:admin/component_template/get")
+            }
+            ("_component_template", _) => {
+                cluster("manage_index_templates", "cluster:admin/component_template/put")
+            }
+            ("_index_template" | "_template", _) => {
                 cluster("manage_index_templates", "indices:admin/index_template/put")
             }
             ("_connector", "_secret") if read => {
@@ -64,6 +96,9 @@ impl Need {
             ("_security", "_authenticate" | "user") => Self::Caller,
             // Which keys a caller may see and invalidate is decided there.
             ("_security", "api_key") if read || *method == Method::DELETE => Self::Caller,
+            ("_security", "api_key") if pattern.ends_with('}') => {
+                cluster("manage_own_api_key", "cluster:admin/xpack/security/api_key/update")
+            }
             ("_security", "api_key") => {
                 cluster("manage_own_api_key", "cluster:admin/xpack/security/api_key/create")
             }
@@ -91,13 +126,15 @@ fn on_index(method: &Method, rest: &str) -> Need {
         "" if read => index(&["view_index_metadata"], "indices:admin/get"),
         "" if delete => index(&["delete_index"], "indices:admin/delete"),
         "" => index(&["create_index"], "indices:admin/create"),
-        "_search" | "_count" | "_pit" => index(&["read"], "indices:data/read/search"),
-        "_field_caps" => index(&["read"], "indices:data/read/field_caps"),
-        "_msearch" => index(&["read"], "indices:data/read/msearch"),
+        "_pit" => index(&["read"], "indices:data/read/open_point_in_time"),
+        "_search" | "_count" | "_msearch" => index(&["read"], "indices:data/read/search"),
+        "_field_caps" => index(&["see_fields"], "indices:data/read/field_caps"),
+        "_resolve" => index(&["see_fields"], "indices:admin/resolve/index"),
         "_mget" => index(&["read"], "indices:data/read/mget[shard]"),
         "_doc" | "_source" if read => index(&["read"], "indices:data/read/get"),
         "_doc" if delete => index(&["delete"], "indices:data/write/delete"),
-        "_doc" => index(&["index"], "indices:data/write/index"),
+        // Whether it may replace a document is checked where it is known whether it could.
+        "_doc" => index(&["create_doc"], "indices:data/write/index"),
         "_create" => index(&["create_doc"], "indices:data/write/index"),
         "_update" => index(&["index"], "indices:data/write/update"),
         // Each item needs the privilege for what it does besides; that is checked with the item.
@@ -105,10 +142,14 @@ fn on_index(method: &Method, rest: &str) -> Need {
         "_delete_by_query" => index(&["read", "delete"], "indices:data/write/delete/byquery"),
         "_update_by_query" => index(&["read", "index"], "indices:data/write/update/byquery"),
         "_refresh" => index(&["maintenance"], "indices:admin/refresh"),
-        "_flush" | "_forcemerge" => index(&["maintenance"], "indices:admin/flush"),
-        "_mapping" | "_settings" | "_alias" | "_resolve" if read => {
-            index(&["view_index_metadata"], "indices:admin/get")
+        "_flush" => index(&["maintenance"], "indices:admin/flush"),
+        "_forcemerge" => index(&["maintenance"], "indices:admin/forcemerge"),
+        "_mapping" if read && rest.contains("/field/") => {
+            index(&["view_index_metadata"], "indices:admin/mappings/fields/get")
         }
+        "_mapping" if read => index(&["view_index_metadata"], "indices:admin/mappings/get"),
+        "_settings" if read => index(&["see_settings"], "indices:monitor/settings/get"),
+        "_alias" if read => index(&["view_index_metadata"], "indices:admin/aliases/get"),
         "_mapping" => index(&["manage"], "indices:admin/mapping/put"),
         "_settings" => index(&["manage"], "indices:admin/settings/update"),
         "_alias" | "_aliases" => index(&["manage"], "indices:admin/aliases"),
@@ -176,11 +217,11 @@ mod tests {
     fn reading_and_writing_need_different_privileges() {
         let table = [
             (Method::GET, "/{index}/_doc/{id}", index(&["read"], "indices:data/read/get")),
-            (Method::PUT, "/{index}/_doc/{id}", index(&["index"], "indices:data/write/index")),
+            (Method::PUT, "/{index}/_doc/{id}", index(&["create_doc"], "indices:data/write/index")),
             (Method::DELETE, "/{index}/_doc/{id}", index(&["delete"], "indices:data/write/delete")),
             (Method::GET, "/_search", index(&["read"], "indices:data/read/search")),
             (Method::POST, "/_search/scroll", Need::Caller),
-            (Method::POST, "/{index}/_pit", index(&["read"], "indices:data/read/search")),
+            (Method::POST, "/{index}/_pit", index(&["read"], "indices:data/read/open_point_in_time")),
             (Method::DELETE, "/_pit", Need::Caller),
             (Method::GET, "/_connector", cluster("monitor_connector", "cluster:admin/xpack/connector/list")),
             (

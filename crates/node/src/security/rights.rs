@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use tributary_store::{Doc, IndexInfo, Query, ResolveOptions, SearchRequest, StoreError, WriteIndex};
 
-use super::needs::{BULK, IndexNeed, Need};
+use super::needs::{IndexNeed, Need, WriteNeed};
 use super::privileges::{cluster_grants, index_grants};
 use super::roles::{Roles, Visible};
 use super::{ApiKey, Identity};
-use crate::http::{ApiError, Result};
+use crate::http::{ApiError, Result, wildcard_matches};
 use crate::node::Node;
 
 /// What a caller may do.
@@ -37,7 +37,7 @@ pub(crate) fn roles_of(key: &ApiKey) -> Result<Option<Arc<Roles>>> {
     if key.role_descriptors.is_empty() {
         return Ok(None);
     }
-    Ok(Some(Arc::new(Roles::parse(&key.role_descriptors, &key.owner)?)))
+    Ok(Some(Arc::new(Roles::parse(&key.role_descriptors, &key.owner, "api_key_request")?)))
 }
 
 fn refused(reason: String) -> ApiError {
@@ -54,6 +54,13 @@ fn refused_cluster(who: &str, privilege: &str, action: &str) -> ApiError {
 /// Every name an index has.
 fn names_of(info: &IndexInfo) -> Vec<&str> {
     std::iter::once(info.name.as_str()).chain(info.aliases.keys().map(String::as_str)).collect()
+}
+
+/// Whether one of the parts of an expression means a name.
+fn is_meant(name: &str, parts: &[&str]) -> bool {
+    parts
+        .iter()
+        .any(|part| matches!(*part, "" | "_all") || part.starts_with('-') || wildcard_matches(part, name))
 }
 
 /// As [`names_of`].
@@ -115,16 +122,18 @@ impl Limits {
     /// Refuses a caller who could do this on no index whatsoever.
     fn check_any(&self) -> Result<()> {
         let Some(need) = self.need else { return Ok(()) };
-        match need.privileges.iter().find(|privilege| !self.roles.grants_anywhere(privilege)) {
-            None => Ok(()),
-            Some(privilege) => {
-                let granting = index_grants(privilege).join(",");
-                Err(refused(format!(
-                    "action [{}] is unauthorized for {}, this action is granted by the index privileges [{granting}]",
-                    need.action, self.who
-                )))
-            }
+        need.privileges.iter().try_for_each(|privilege| self.check_anywhere(privilege, need.action))
+    }
+
+    fn check_anywhere(&self, privilege: &str, action: &str) -> Result<()> {
+        if self.roles.grants_anywhere(privilege) {
+            return Ok(());
         }
+        let granting = index_grants(privilege).join(",");
+        Err(refused(format!(
+            "action [{action}] is unauthorized for {}, this action is granted by the index privileges [{granting}]",
+            self.who
+        )))
     }
 
     fn check(&self, names: &[&str]) -> Result<()> {
@@ -181,20 +190,19 @@ impl Node {
         let is_pattern =
             |part: &str| part.contains('*') || part == "_all" || part.starts_with('-') || part.is_empty();
         for part in expression.split(',').map(str::trim).filter(|part| !is_pattern(part)) {
-            let named = self
-                .store
-                .resolve(part, ResolveOptions { ignore_unavailable: true, ..ResolveOptions::default() })?;
-            let checked = match named.as_slice() {
-                [] => limits.check(&[part]),
-                named => named.iter().try_for_each(|info| limits.check(&names_of(info))),
-            };
+            // A right to an index is none to the aliases that lead to it.
+            let checked = limits.check(&[part]);
             if !options.ignore_unavailable {
                 checked?;
             }
         }
         limits.check_any()?;
         let mut found = self.store.resolve(expression, options)?;
-        found.retain(|info| limits.check(&names_of(info)).is_ok());
+        let parts: Vec<&str> = expression.split(',').map(str::trim).collect();
+        found.retain(|info| {
+            let names = names_of(info).into_iter().filter(|name| is_meant(name, &parts));
+            limits.check(&names.collect::<Vec<_>>()).is_ok()
+        });
         if found.is_empty() && !options.allow_no_indices {
             return Err(StoreError::no_such_index(expression).into());
         }
@@ -253,24 +261,30 @@ impl Node {
         Ok(seen.then_some(doc))
     }
 
-    /// Refuses an item of a bulk request whose caller has not the privilege for what it does.
-    pub(crate) fn check_item(&self, index: &str, privilege: &str) -> Result<()> {
+    /// Refuses a caller who has this privilege on no index whatsoever.
+    pub(crate) fn check_anywhere(&self, privilege: &str, action: &str) -> Result<()> {
+        match &self.rights {
+            Rights::All => Ok(()),
+            Rights::Limited(limits) => limits.check_anywhere(privilege, action),
+        }
+    }
+
+    /// Refuses a write whose caller has not the privilege for what it does.
+    pub(crate) fn check_write(&self, index: &str, write: WriteNeed) -> Result<()> {
         let Rights::Limited(limits) = &self.rights else { return Ok(()) };
         let found = self.store.write_index(index);
         let names = found.as_ref().map_or_else(|| vec![index], names_to_write);
-        if limits.roles.grants_index(&names, privilege) {
+        if limits.roles.grants_index(&names, write.privilege) {
             return Ok(());
         }
-        Err(limits.refuse(BULK, index, privilege))
+        Err(limits.refuse(write.action, index, write.privilege))
     }
 
     /// Refuses updates of documents that the caller may not see whole: the answer would tell what is in them.
-    pub(crate) fn check_update(&self, index: &str) -> Result<()> {
+    pub(crate) fn check_update(&self, index: &str, reason: &str) -> Result<()> {
         let Rights::Limited(limits) = &self.rights else { return Ok(()) };
         match self.visible_of(limits, index) {
-            Visible::Matching(_) => Err(ApiError::illegal(
-                "Can't execute an update request if field or document level security is enabled",
-            )),
+            Visible::Matching(_) => Err(ApiError::new(400, "security_exception", reason)),
             // Without the right to read, nothing of the document is answered.
             Visible::All | Visible::Nothing => Ok(()),
         }

@@ -3,9 +3,10 @@
 use serde_json::{Map, Value, json};
 use tributary_store::Query;
 
+use super::descriptor::{Fault, entries, entry_fault, names, strings, unknown};
 use super::privileges::{CLUSTER, INDEX, cluster_grants, contains, index_grants};
 use super::template::render;
-use crate::http::{ApiError, Result, wildcard_matches};
+use crate::http::{ApiError, Result, token_name, wildcard_matches};
 
 type Object = Map<String, Value>;
 
@@ -25,63 +26,20 @@ struct Grant {
     query: Option<Query>,
 }
 
+/// What a question for privileges is about.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    pub(crate) cluster: Vec<String>,
+    /// Names of indices, and the privileges on them.
+    pub(crate) index: Vec<(Vec<String>, Vec<String>)>,
+}
+
 /// What of an index can be read.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Visible {
     Nothing,
     All,
     Matching(Box<Query>),
-}
-
-fn parse_error(role: &str, reason: impl Into<Value>) -> ApiError {
-    let reason: Value = reason.into();
-    let inner = json!({"type": "parse_exception", "reason": reason});
-    let middle = json!({
-        "type": "x_content_parse_exception", "reason": format!("[role_descriptors] failed to parse field [{role}]"),
-        "caused_by": inner,
-    });
-    ApiError::new(
-        400,
-        "x_content_parse_exception",
-        "[api_key_request] failed to parse field [role_descriptors]",
-    )
-    .with("caused_by", middle)
-    .with_root(inner)
-}
-
-/// A text or a list of texts.
-fn texts(role: &str, key: &str, value: &Value) -> Result<Vec<String>> {
-    let bad = || {
-        parse_error(
-            role,
-            format!("could not parse [{key}] field of role [{role}]: expected a text or a list of texts"),
-        )
-    };
-    match value {
-        Value::String(text) => Ok(vec![text.clone()]),
-        Value::Array(list) => {
-            list.iter().map(|item| item.as_str().map(str::to_owned).ok_or_else(bad)).collect()
-        }
-        _ => Err(bad()),
-    }
-}
-
-fn known(kind: &str, names: &[String], all: &[&str]) -> Result<()> {
-    match names.iter().find(|name| !all.contains(&name.as_str())) {
-        None => Ok(()),
-        Some(name) => {
-            let list = all.join(",");
-            let message = match kind {
-                "cluster" => format!(
-                    "unknown cluster privilege [{name}]. a privilege must be one of the predefined cluster privilege names [{list}]"
-                ),
-                _ => format!(
-                    "unknown index privilege [{name}]. a privilege must be one of the predefined fixed indices privileges [{list}]"
-                ),
-            };
-            Err(ApiError::validation([message]))
-        }
-    }
 }
 
 /// Ignoring a limit would grant too much.
@@ -93,50 +51,106 @@ fn refuse_limit(what: &str, value: &Value) -> Result<()> {
 }
 
 impl Roles {
-    /// Reads descriptors; `owner` is the user whom templates call `_user`.
-    pub(crate) fn parse(descriptors: &Object, owner: &str) -> Result<Self> {
+    /// Reads descriptors; `owner` is the user whom templates call `_user`, `parser` the name of what reads the request.
+    pub(crate) fn parse(descriptors: &Object, owner: &str, parser: &str) -> Result<Self> {
         let mut roles = Self::default();
         for (role, descriptor) in descriptors {
-            let Value::Object(descriptor) = descriptor else {
-                return Err(parse_error(role, format!("failed to parse role [{role}]. expected an object")));
-            };
-            for (key, value) in descriptor {
-                roles.member(role, key, value, owner)?;
-            }
+            roles.add(role, descriptor, owner).map_err(|fault| fault.in_request(role, parser))?;
         }
-        Ok(roles)
+        let indices = roles.indices.iter().flat_map(|grant| &grant.privileges).cloned().collect::<Vec<_>>();
+        let rules = [unknown("cluster", &roles.cluster, CLUSTER), unknown("index", &indices, INDEX)];
+        let broken: Vec<String> = rules.into_iter().flatten().collect();
+        if broken.is_empty() { Ok(roles.in_lower_case()) } else { Err(ApiError::validation(broken)) }
     }
 
-    fn member(&mut self, role: &str, key: &str, value: &Value, owner: &str) -> Result<()> {
+    /// Privileges may be written in any case.
+    fn in_lower_case(mut self) -> Self {
+        let all = self.indices.iter_mut().flat_map(|grant| &mut grant.privileges).chain(&mut self.cluster);
+        all.for_each(|name| *name = name.to_lowercase());
+        self
+    }
+
+    fn add(&mut self, role: &str, descriptor: &Value, owner: &str) -> Result<(), Fault> {
+        let Value::Object(descriptor) = descriptor else {
+            return Err(Fault::Form(format!(
+                "failed to parse role [{role}]. expected an object but found [{}] instead",
+                token_name(descriptor)
+            )));
+        };
+        descriptor.iter().try_for_each(|(key, value)| self.member(role, key, value, owner))
+    }
+
+    fn member(&mut self, role: &str, key: &str, value: &Value, owner: &str) -> Result<(), Fault> {
         match key {
-            "cluster" => {
-                let names = texts(role, key, value)?;
-                known("cluster", &names, CLUSTER)?;
-                self.cluster.extend(names);
-            }
+            "cluster" if value.is_null() => {}
+            "cluster" => self.cluster.extend(strings(key, value)?),
             "indices" | "index" => {
-                let entries = value.as_array();
-                let bad = || {
-                    parse_error(
-                        role,
-                        format!("failed to parse indices privileges for role [{role}]. expected a list"),
-                    )
-                };
-                for entry in entries.ok_or_else(bad)? {
+                for entry in entries(role, key, value)? {
                     self.indices.push(Grant::parse(role, entry, owner)?);
                 }
             }
+            "run_as" if !value.is_null() && !value.is_array() => drop(strings(key, value)?),
             "run_as" => refuse_limit("[run_as] of a role descriptor", value)?,
             "restriction" => refuse_limit("[restriction] of a role descriptor", value)?,
+            "metadata" if !value.is_object() => {
+                let found = token_name(value);
+                let reason =
+                    format!("expected field [metadata] to be of type object, but found [{found}] instead");
+                return Err(Fault::Form(reason));
+            }
+            "applications" if !value.is_array() => {
+                return Err(Fault::Form(format!(
+                    "failed to parse application privileges for role [{role}]. expected field [applications] value to be an array, but found [{}] instead",
+                    token_name(value)
+                )));
+            }
             // They grant what this node does not have, so leaving them out grants less, never more.
-            "applications" | "global" | "remote_indices" | "remote_cluster" | "metadata"
-            | "transient_metadata" | "description" => {}
+            "applications" | "global" | "remote_indices" | "remote_cluster" | "metadata" => {}
             other => {
                 let reason = format!("failed to parse role [{role}]. unexpected field [{other}]");
-                return Err(parse_error(role, reason));
+                return Err(Fault::Form(reason));
             }
         }
         Ok(())
+    }
+
+    /// The privileges that a question for privileges is about: those on the cluster, and those on indices.
+    pub(crate) fn asked(role: &str, body: &Object) -> Result<Asked> {
+        let alone = |fault: Fault| fault.alone(role);
+        let check =
+            |what: &str| ApiError::parse(format!("failed to parse privileges check [{role}]. {what}"));
+        let mut asked = Asked::default();
+        for (key, value) in body {
+            match key.as_str() {
+                "cluster" => asked.cluster = strings(key, value).map_err(alone)?,
+                "index" => {
+                    for entry in entries(role, key, value).map_err(alone)? {
+                        if entry.contains_key("query") {
+                            return Err(ApiError::parse(
+                                "Field [query] is not supported in a has_privileges request",
+                            ));
+                        }
+                        let grant = Grant::parse(role, entry, "").map_err(alone)?;
+                        asked.index.push((grant.names, grant.privileges));
+                    }
+                }
+                "application" if value.as_array().is_some_and(Vec::is_empty) => {}
+                "application" => return Err(ApiError::not_served("a check of [application] privileges")),
+                other => return Err(check(&format!("unexpected field [{other}]"))),
+            }
+        }
+        if body.is_empty() {
+            return Err(check("All privilege fields [cluster,index,applications] are missing"));
+        }
+        if asked.cluster.is_empty() && asked.index.is_empty() {
+            return Err(ApiError::validation(["must specify at least one privilege"]));
+        }
+        let indices: Vec<String> =
+            asked.index.iter().flat_map(|(_, privileges)| privileges).cloned().collect();
+        match unknown("cluster", &asked.cluster, CLUSTER).or_else(|| unknown("index", &indices, INDEX)) {
+            Some(reason) => Err(ApiError::illegal(reason)),
+            None => Ok(asked),
+        }
     }
 
     /// Whether nothing is granted.
@@ -184,51 +198,48 @@ impl Roles {
 }
 
 impl Grant {
-    fn parse(role: &str, entry: &Value, owner: &str) -> Result<Self> {
-        let Value::Object(entry) = entry else {
-            return Err(parse_error(
-                role,
-                format!("failed to parse indices privileges for role [{role}]. expected an object"),
-            ));
-        };
-        let (mut names, mut privileges, mut query) = (None, None, None);
+    fn parse(role: &str, entry: &Object, owner: &str) -> Result<Self, Fault> {
+        let (mut name_list, mut privileges, mut query) = (None, None, None);
         for (key, value) in entry {
             match key.as_str() {
-                "names" | "name" => names = Some(texts(role, key, value)?),
-                "privileges" => privileges = Some(texts(role, key, value)?),
+                "names" | "name" => name_list = Some(names(role, key, value)?),
+                "privileges" => privileges = Some(strings(key, value)?),
                 "query" => query = read_query(role, value, owner)?,
-                "field_security" | "fields" => check_fields(value)?,
-                "allow_restricted_indices" => {}
-                other => {
-                    let reason = format!(
-                        "failed to parse indices privileges for role [{role}]. unexpected field [{other}]"
-                    );
-                    return Err(parse_error(role, reason));
+                "field_security" | "fields" => check_fields(role, value)?,
+                "allow_restricted_indices" if value.is_boolean() => {}
+                "allow_restricted_indices" => {
+                    let found = token_name(value);
+                    let what =
+                        format!("expected field [{key}] value to be a boolean, but found [{found}] instead");
+                    return Err(entry_fault(role, &what));
                 }
+                other => return Err(entry_fault(role, &format!("unexpected field [{other}]"))),
             }
         }
-        let missing = |field: &str| {
-            parse_error(
-                role,
-                format!(
-                    "failed to parse indices privileges for role [{role}]. missing required [{field}] field"
-                ),
-            )
-        };
-        let names = names.ok_or_else(|| missing("names"))?;
+        let missing = |field: &str| entry_fault(role, &format!("missing required [{field}] field"));
+        let names = name_list.ok_or_else(|| missing("names"))?;
         let privileges = privileges.ok_or_else(|| missing("privileges"))?;
-        known("index", &privileges, INDEX)?;
+        if privileges.is_empty() {
+            return Err(Fault::Value("indices privileges must define at least one privilege".to_owned()));
+        }
         if let Some(name) = names.iter().find(|name| name.starts_with('/') || name.contains('?')) {
-            return Err(ApiError::not_served(&format!(
+            return Err(Fault::Other(ApiError::not_served(&format!(
                 "the index name pattern [{name}] of a role descriptor (only [*] is)"
-            )));
+            ))));
         }
         Ok(Self { names, privileges, query })
     }
 }
 
 /// Every field may be granted, nothing less: fields cannot be hidden here.
-fn check_fields(value: &Value) -> Result<()> {
+fn check_fields(role: &str, value: &Value) -> Result<(), Fault> {
+    if !value.is_object() && !value.is_null() {
+        let found = token_name(value);
+        return Err(entry_fault(
+            role,
+            &format!("expected START_OBJECT but got {found} in \"field_security\"."),
+        ));
+    }
     let all = json!(["*"]);
     let open = value.as_object().is_some_and(|object| {
         object.iter().all(|(key, value)| match key.as_str() {
@@ -240,23 +251,27 @@ fn check_fields(value: &Value) -> Result<()> {
     if open || value.is_null() {
         Ok(())
     } else {
-        Err(ApiError::not_served("[field_security] of a role descriptor"))
+        Err(ApiError::not_served("[field_security] of a role descriptor").into())
     }
 }
 
 /// The query of a grant: an object, its text, or a template of it.
-fn read_query(role: &str, value: &Value, owner: &str) -> Result<Option<Query>> {
+fn read_query(role: &str, value: &Value, owner: &str) -> Result<Option<Query>, Fault> {
     let bad = |why: &str| {
-        parse_error(
-            role,
-            format!("failed to parse field 'query' for indices privileges of role [{role}]: {why}"),
-        )
+        Fault::Form(format!("failed to parse field 'query' for indices privileges of role [{role}]: {why}"))
     };
     let value = match value {
         Value::Null => return Ok(None),
         Value::String(text) if text.is_empty() => return Ok(None),
         Value::String(text) => serde_json::from_str(text).map_err(|_| bad("it is not JSON"))?,
-        other => other.clone(),
+        Value::Object(_) => value.clone(),
+        other => {
+            let what = format!(
+                "expected field [query] value to be null, a string, an array, or an object, but found [{}] instead",
+                token_name(other)
+            );
+            return Err(entry_fault(role, &what));
+        }
     };
     let query = match value.get("template") {
         None => value,
@@ -265,7 +280,7 @@ fn read_query(role: &str, value: &Value, owner: &str) -> Result<Option<Query>> {
             serde_json::from_str(&text).map_err(|_| bad("the rendered template is not JSON"))?
         }
     };
-    Ok(Some(Query::parse(&query)?))
+    Ok(Some(Query::parse(&query).map_err(ApiError::from)?))
 }
 
 fn rendered(template: &Value, owner: &str) -> Result<String, String> {
@@ -292,59 +307,20 @@ fn rendered(template: &Value, owner: &str) -> Result<String, String> {
     render(&source, &Value::Object(scope))
 }
 
-/// Descriptors as Elasticsearch shows them: complete, with the defaults filled in.
-pub(crate) fn shown(descriptors: &Object) -> Value {
-    let list = |value: Option<&Value>| match value {
-        None | Some(Value::Null) => json!([]),
-        Some(Value::Array(list)) => json!(list),
-        Some(one) => json!([one]),
-    };
-    let object = |value: Option<&Value>, default: Value| {
-        value.filter(|value| value.is_object()).cloned().unwrap_or(default)
-    };
-    let grant = |entry: &Value| {
-        let mut out = Object::new();
-        out.insert("names".into(), list(entry.get("names").or(entry.get("name"))));
-        out.insert("privileges".into(), list(entry.get("privileges")));
-        match entry.get("query") {
-            None | Some(Value::Null) => {}
-            Some(Value::String(text)) => drop(out.insert("query".into(), json!(text))),
-            Some(query) => drop(out.insert("query".into(), json!(query.to_string()))),
-        }
-        out.insert(
-            "allow_restricted_indices".into(),
-            entry.get("allow_restricted_indices").cloned().unwrap_or(json!(false)),
-        );
-        Value::Object(out)
-    };
-    let one = |role: &Value| {
-        let indices = role.get("indices").or(role.get("index")).and_then(Value::as_array);
-        json!({
-            "cluster": list(role.get("cluster")),
-            "indices": indices.map(|list| list.iter().map(grant).collect::<Vec<_>>()).unwrap_or_default(),
-            "applications": list(role.get("applications")),
-            "run_as": list(role.get("run_as")),
-            "metadata": object(role.get("metadata"), json!({})),
-            "transient_metadata": object(role.get("transient_metadata"), json!({"enabled": true})),
-        })
-    };
-    Value::Object(descriptors.iter().map(|(name, role)| (name.clone(), one(role))).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn roles(value: Value) -> Result<Roles> {
         let Value::Object(descriptors) = value else { return Ok(Roles::default()) };
-        Roles::parse(&descriptors, "ann")
+        Roles::parse(&descriptors, "ann", "api_key_request")
     }
 
     #[test]
     fn several_grants_on_one_index_add_up() {
         let roles = roles(json!({
             "a": {"indices": [{"names": ["x-*"], "privileges": ["read"], "query": {"term": {"a": 1}}}]},
-            "b": {"index": [{"names": "x-1", "privileges": "write"}, {"names": ["x-2"], "privileges": ["all"]}]},
+            "b": {"index": [{"names": "x-1", "privileges": ["write"]}, {"names": ["x-2"], "privileges": ["all"]}]},
         }))
         .unwrap();
         assert!(roles.grants_index(&["x-1"], "index") && !roles.grants_index(&["x-9"], "index"));

@@ -163,7 +163,7 @@ impl<'a> Compiler<'a> {
     fn boolean(&self, parts: &BoolNode) -> Result<Compiled> {
         let mut clauses: Vec<(Occur, Compiled)> = Vec::new();
         for query in &parts.must {
-            clauses.push((Occur::Must, self.compile(query)?));
+            clauses.push((Occur::Must, self.clause(query)?));
         }
         for query in &parts.filter {
             let inner = self.unscored().compile(query)?;
@@ -181,7 +181,7 @@ impl<'a> Compiler<'a> {
             return Ok(none());
         }
         for query in &parts.should {
-            let compiled = self.compile(query)?;
+            let compiled = self.clause(query)?;
             // Optional clauses only add to scores.
             if self.scored || least > 0 {
                 clauses.push((Occur::Should, compiled));
@@ -198,6 +198,17 @@ impl<'a> Compiler<'a> {
             clauses.push((Occur::MustNot, self.unscored().compile(query)?));
         }
         Ok(Box::new(BooleanQuery::with_minimum_required_clauses(clauses, least)))
+    }
+
+    /// A clause that adds to the score. Tantivy drops the score of clauses that match everything.
+    fn clause(&self, query: &Node) -> Result<Compiled> {
+        match query {
+            Node::All if self.scored => Ok(Box::new(ConstScoreQuery::new(Box::new(AllQuery), 1.0))),
+            Node::Boost(inner, boost) if self.scored && matches!(**inner, Node::All) => {
+                Ok(Box::new(ConstScoreQuery::new(Box::new(AllQuery), *boost)))
+            }
+            other => self.compile(other),
+        }
     }
 
     /// The leaves a field name or pattern means.
