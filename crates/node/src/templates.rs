@@ -87,6 +87,9 @@ impl Templates {
         }
         if kind == Kind::Index {
             self.check_index_template(name, &template)?;
+            self.check_mappings(name, &template)?;
+        } else if let Some(mappings) = template.get("template").and_then(|inner| inner.get("mappings")) {
+            tributary_store::check_mappings(mappings)?;
         }
         store.meta_put(kind.space(), name, Bytes::from(template.to_string()))?;
         self.of(kind).write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), template);
@@ -97,6 +100,9 @@ impl Templates {
     pub(crate) fn delete(&self, store: &Store, kind: Kind, pattern: &str) -> Result<bool> {
         let names: Vec<String> = self.list(kind, pattern).into_iter().map(|(name, _)| name).collect();
         let built_in = built_in(kind);
+        if kind == Kind::Component {
+            self.check_unused(&names)?;
+        }
         for name in &names {
             store.meta_delete(kind.space(), name)?;
             let mut all = self.of(kind).write().unwrap_or_else(PoisonError::into_inner);
@@ -107,6 +113,43 @@ impl Templates {
             };
         }
         Ok(!names.is_empty())
+    }
+
+    /// Refuses to remove component templates that index templates are made of.
+    fn check_unused(&self, names: &[String]) -> Result<()> {
+        let all = self.index.read().unwrap_or_else(PoisonError::into_inner);
+        let uses = |template: &Value, name: &str| texts(template.get("composed_of")).any(|part| part == name);
+        let used: Vec<&str> = names
+            .iter()
+            .map(String::as_str)
+            .filter(|name| all.values().any(|template| uses(template, name)))
+            .collect();
+        if used.is_empty() {
+            return Ok(());
+        }
+        let by = all.iter().filter(|(_, template)| used.iter().any(|name| uses(template, name)));
+        let by: Vec<&str> = by.map(|(name, _)| name.as_str()).collect();
+        Err(ApiError::illegal(format!(
+            "component templates [{}] cannot be removed as they are still in use by index templates [{}]",
+            used.join(", "),
+            by.join(", ")
+        )))
+    }
+
+    /// Refuses a template whose indices could not be made.
+    fn check_mappings(&self, name: &str, template: &Value) -> Result<()> {
+        let components = self.component.read().unwrap_or_else(PoisonError::into_inner);
+        let parts =
+            texts(template.get("composed_of")).filter_map(|c| components.get(c)?.get("template").cloned());
+        let layers: Vec<Value> = parts.chain(template.get("template").cloned()).collect();
+        drop(components);
+        let Err(error) = tributary_store::check_mappings(&merged(&layers).mappings) else { return Ok(()) };
+        let outer = format!("composable template [{name}] template after composition is invalid");
+        let middle = json!({
+            "type": "illegal_argument_exception", "reason": format!("invalid composite mappings for [{name}]"),
+            "caused_by": error.to_value(),
+        });
+        Err(ApiError::illegal(outer).with("caused_by", middle))
     }
 
     fn check_index_template(&self, name: &str, template: &Value) -> Result<()> {
@@ -121,6 +164,9 @@ impl Templates {
                 missing.join(", ")
             );
             return Err(ApiError::new(400, "invalid_index_template_exception", reason));
+        }
+        if template.get("index_patterns").and_then(Value::as_array).is_some_and(Vec::is_empty) {
+            return Err(ApiError::illegal("There must be at least one pattern, zero given"));
         }
         let all = self.index.read().unwrap_or_else(PoisonError::into_inner);
         let patterns: Vec<&str> = texts(template.get("index_patterns")).collect();

@@ -67,6 +67,8 @@ pub enum ErrorKind {
     Corrupt,
     /// The operating system reports a failure (500).
     Io,
+    /// A part of a request has no meaning (400).
+    Parse,
     /// What Elasticsearch can do but this store cannot (400).
     Unsupported,
     /// A defect of the store itself (500).
@@ -95,7 +97,7 @@ impl ErrorKind {
             Self::Parsing => "parsing_exception",
             Self::XContentParse => "x_content_parse_exception",
             Self::QueryShard => "query_shard_exception",
-            Self::DateParse => "parse_exception",
+            Self::DateParse | Self::Parse => "parse_exception",
             Self::NumberFormat => "number_format_exception",
             Self::TooManyClauses => "too_many_nested_clauses",
             Self::TooManyBuckets => "too_many_buckets_exception",
@@ -386,8 +388,10 @@ impl StoreError {
     pub fn to_body(&self) -> Value {
         let root = self.to_value();
         if self.0.search_phase {
+            let mut bare = root.clone();
+            bare.as_object_mut().map(|members| members.remove("caused_by"));
             return json!({
-                "root_cause": [root],
+                "root_cause": [bare],
                 "type": "search_phase_execution_exception",
                 "reason": "all shards failed",
                 "phase": "query",

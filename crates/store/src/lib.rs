@@ -26,6 +26,7 @@ mod writer;
 
 pub use aggs::AggRequest;
 pub use error::{Cause, ErrorKind, Result, StoreError};
+pub use mapping::check_mappings;
 pub use model::{
     Action, Condition, CreateIndex, Doc, IndexInfo, Outcome, ResolveOptions, StoreOptions, SyncMode,
     UpdateAction, UpdateFn, VersionType, WriteIndex, WriteOp, WriteResult,
@@ -35,4 +36,4 @@ pub use search::{
     FieldRequest, HighlightField, HighlightRequest, Hit, Missing, SearchRequest, SearchResponse, SortKey,
     SortMode, SourceFilter, Total, TrackTotal,
 };
-pub use store::{ScanPage, Store};
+pub use store::{AnalyzeBy, AnalyzedToken, ScanPage, Store};

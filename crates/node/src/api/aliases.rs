@@ -172,12 +172,17 @@ fn steps(node: &Node, action: Value) -> Result<Vec<Step>> {
     }
     let indices = names(&mut action, "index", "indices")?;
     let aliases = names(&mut action, "alias", "aliases")?;
+    let in_actions = |error: ApiError| {
+        let reason = "[aliases] failed to parse field [actions]";
+        ApiError::new(400, "x_content_parse_exception", reason).because(&error.es_type(), error.reason())
+    };
     if indices.is_empty() {
-        return Err(ApiError::illegal("One of [index] or [indices] is required"));
+        return Err(in_actions(ApiError::illegal("One of [index] or [indices] is required")));
     }
     if aliases.is_empty() && kind != "remove_index" {
-        return Err(ApiError::illegal("One of [alias] or [aliases] is required"));
+        return Err(in_actions(ApiError::illegal("One of [alias] or [aliases] is required")));
     }
+    check_options(&kind, &action)?;
     let must_exist = action.remove("must_exist");
     let found = node
         .resolve(&indices.join(","), ResolveOptions { expand_hidden: true, ..ResolveOptions::default() })?;
@@ -200,6 +205,31 @@ fn steps(node: &Node, action: Value) -> Result<Vec<Step>> {
         },
         _ => Ok(found.into_iter().map(|info| Step::RemoveIndex(info.name)).collect()),
     }
+}
+
+/// Refuses members of an action that it does not have.
+fn check_options(kind: &str, action: &Map<String, Value>) -> Result<()> {
+    const ADD: [&str; 7] = [
+        "filter",
+        "routing",
+        "index_routing",
+        "indexRouting",
+        "search_routing",
+        "is_write_index",
+        "is_hidden",
+    ];
+    let known = |key: &str| match kind {
+        "add" => ADD.contains(&key) || matches!(key, "searchRouting" | "must_exist"),
+        _ => key == "must_exist",
+    };
+    let Some(unknown) = action.keys().find(|key| !known(key)) else { return Ok(()) };
+    let error = |reason: String| json!({"type": "x_content_parse_exception", "reason": reason});
+    let inner = error(format!("[{kind}] unknown field [{unknown}]"));
+    let mut middle = error(format!("[alias_action] failed to parse field [{kind}]"));
+    middle["caused_by"] = inner.clone();
+    Err(ApiError::new(400, "x_content_parse_exception", "[aliases] failed to parse field [actions]")
+        .with("caused_by", middle)
+        .with_root(inner))
 }
 
 async fn change(node: Arc<Node>, call: Call) -> Result<Reply> {

@@ -136,6 +136,7 @@ async fn create(node: Arc<Node>, call: Call) -> Result<Reply> {
     }
     aliases.values().try_for_each(check_alias)?;
     aliases.keys().try_for_each(|alias| node.check_name(alias))?;
+    super::written::active_copies(&call.params, 1)?;
     let name = call.var("index").to_owned();
     node.create_index(&name, CreateIndex { settings, mappings, aliases }).await?;
     Ok(Reply::ok(json!({"acknowledged": true, "shards_acknowledged": true, "index": name})))
@@ -246,6 +247,9 @@ async fn put_settings(node: Arc<Node>, call: Call) -> Result<Reply> {
         }
         None => Value::Object(body),
     };
+    if settings.as_object().is_some_and(Map::is_empty) {
+        return Err(ApiError::validation(["no settings to update"]));
+    }
     let names = node.resolve_names(call.maybe_var("index").unwrap_or("_all"), resolve_options(&call)?)?;
     let keep = call.params.flag_or("preserve_existing", false)?;
     node.blocking(move |store| {
@@ -336,6 +340,7 @@ async fn resolve_index(node: Arc<Node>, call: Call) -> Result<Reply> {
                 entry["aliases"] = json!(names);
             }
             entry["attributes"] = json!(attributes);
+            entry["mode"] = json!("standard");
             entry
         })
         .collect();

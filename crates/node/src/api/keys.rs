@@ -6,8 +6,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 
-use super::Table;
 use super::security::REALM;
+use super::{Table, value_position};
 use crate::http::{ApiError, BodyRule, Call, Reply, Result, parse_time_ms, token_name};
 use crate::node::Node;
 use crate::security::{self, ApiKey, Identity, KeyChange, KeyFilter, NewKey, Roles, shown};
@@ -31,18 +31,6 @@ fn wrong(call: &Call, parser: &str, key: &str, value: &Value) -> ApiError {
     let at = value_position(key, &call.body);
     let reason = format!("[{at}] [{parser}] {key} doesn't support values of type: {}", token_name(value));
     ApiError::new(400, "x_content_parse_exception", reason)
-}
-
-/// Line and column of the value of a member of the body.
-fn value_position(key: &str, body: &[u8]) -> String {
-    let name = format!("\"{key}\"");
-    let text = String::from_utf8_lossy(body);
-    let behind = text.find(&name).map_or(0, |at| at + name.len());
-    let value = text[behind..].find(|c: char| c != ':' && !c.is_whitespace()).unwrap_or(0);
-    let before = &text[..behind + value];
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
-    format!("{line}:{column}")
 }
 
 fn texts(call: &Call, parser: &str, key: &str, value: &Value) -> Result<Vec<String>> {
@@ -303,7 +291,7 @@ async fn invalidate(node: Arc<Node>, call: Call) -> Result<Reply> {
             // Elasticsearch takes an empty text for none.
             ("name", Value::String(name)) => filter.name = Some(name.clone()).filter(|name| !name.is_empty()),
             ("username", Value::String(name)) => {
-                filter.owner = Some(name.clone()).filter(|name| !name.is_empty())
+                filter.owner = Some(name.clone()).filter(|name| !name.is_empty());
             }
             ("realm_name", Value::String(name)) => {
                 realm = !name.is_empty();

@@ -6,6 +6,7 @@ mod bulk_lines;
 mod by_query;
 mod cat;
 mod cat_table;
+mod checks;
 mod cluster;
 mod connectors;
 mod documents;
@@ -61,6 +62,7 @@ pub(crate) fn routes() -> Routes {
     connectors::routes(&mut table);
     sync_jobs::routes(&mut table);
     secrets::routes(&mut table);
+    checks::routes(&mut table);
     keys::routes(&mut table);
     security::routes(&mut table);
     table.0
@@ -90,4 +92,16 @@ impl Table {
             }
         }
     }
+}
+
+/// Line and column of the value of a member of a body, for refusals.
+fn value_position(key: &str, body: &[u8]) -> String {
+    let name = format!("\"{key}\"");
+    let text = String::from_utf8_lossy(body);
+    let behind = text.find(&name).map_or(0, |at| at + name.len());
+    let value = text[behind..].find(|c: char| c != ':' && !c.is_whitespace()).unwrap_or(0);
+    let before = &text[..behind + value];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |last| last.chars().count()) + 1;
+    format!("{line}:{column}")
 }

@@ -37,9 +37,8 @@ pub(super) fn routes(table: &mut Table) {
 /// One search: where, and the body.
 struct One {
     expression: String,
-    params: Params,
     options: ResolveOptions,
-    body: Value,
+    asked: Asked,
 }
 
 fn text_of(key: &str, value: &Value) -> Result<String> {
@@ -56,7 +55,7 @@ fn text_of(key: &str, value: &Value) -> Result<String> {
 }
 
 impl One {
-    fn read(header: &Map<String, Value>, body: Value, call: &Call) -> Result<Self> {
+    fn read(header: &Map<String, Value>, body: Value, raw: &[u8], call: &Call) -> Result<Self> {
         let mut pairs: Vec<(String, String)> = Vec::new();
         for name in PARAMS {
             pairs.extend(call.params.get(name).map(|value| ((*name).to_owned(), value.to_owned())));
@@ -77,11 +76,12 @@ impl One {
         }
         let params = Params::from_pairs(pairs);
         let options = options_of(&params)?;
-        Ok(Self { expression, params, options, body })
+        let asked = Asked::parse(body, raw, &params)?;
+        Ok(Self { expression, options, asked })
     }
 
     async fn run(self, node: &Node) -> Result<Vec<u8>> {
-        let mut asked = Asked::parse(self.body, &[], &self.params)?;
+        let mut asked = self.asked;
         if asked.request.pit.is_none() {
             asked.request.indices = node.resolve_names(&self.expression, self.options)?;
         }
@@ -109,7 +109,7 @@ fn read_all(call: &Call) -> Result<Vec<One>> {
         let Value::Object(header) = header else {
             return Err(ApiError::illegal("the header of a search in [_msearch] must be an object"));
         };
-        all.push(One::read(&header, parse_json(body)?, call)?);
+        all.push(One::read(&header, parse_json(body)?, body, call)?);
         if all.len() > MOST {
             return Err(ApiError::illegal(format!("more than [{MOST}] searches in one [_msearch] request")));
         }

@@ -22,6 +22,9 @@ const OPEN: &[&str] = &[
 
 pub(super) fn routes(table: &mut Table) {
     table.on("POST", &["/{index}/_pit"], OPEN, BodyRule::Optional, open);
+    table.on("POST", &["/_pit"], OPEN, BodyRule::Optional, |_, _| async {
+        Err(ApiError::validation(["[index] is not specified"]))
+    });
     table.on("DELETE", &["/_pit"], &[], BodyRule::Optional, close);
 }
 
@@ -58,9 +61,18 @@ async fn close(node: Arc<Node>, call: Call) -> Result<Reply> {
     let Some(id) = body.get("id").and_then(Value::as_str) else {
         return Err(ApiError::illegal("search context id is is not provided"));
     };
+    if let Some(error) = not_an_id(id) {
+        return Err(error);
+    }
     // One context for each index, as Elasticsearch has one for each shard.
     let freed = node.store.pit_indices(id).map_or(0, |indices| indices.len().max(1));
     let closed = node.store.close_pit(id);
     let body = json!({"succeeded": closed, "num_freed": if closed { freed } else { 0 }});
     Ok(Reply::status(if closed { 200 } else { 404 }, body))
+}
+
+/// Why a text cannot be the id of a context, in Elasticsearch's words.
+pub(super) fn not_an_id(id: &str) -> Option<ApiError> {
+    let foreign = |byte: &u8| !(byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'='));
+    id.bytes().find(foreign).map(|byte| ApiError::illegal(format!("Illegal base64 character {byte:x}")))
 }

@@ -250,9 +250,7 @@ impl Asked {
             None => None,
         };
         let look = Look { total_as_int: params.flag_or("rest_total_hits_as_int", false)?, ..Look::default() };
-        if params.flag_or("typed_keys", false)? && !request.aggs.is_empty() {
-            return Err(ApiError::not_served("the parameter [typed_keys] with aggregations"));
-        }
+        request.typed_keys = params.flag_or("typed_keys", false)?;
         if !tracked && (look.total_as_int || scroll_ms.is_some()) {
             request.track_total_hits = TrackTotal::Exact;
         }
@@ -320,7 +318,17 @@ fn check_pit(pit: Option<&Value>) -> Result<()> {
             format!("[pit] unknown field [{unknown}]"),
         ));
     }
-    if pit.contains_key("id") { Ok(()) } else { Err(ApiError::illegal("point in time id is not provided")) }
+    match pit.get("id") {
+        None => Err(ApiError::illegal("point in time id is not provided")),
+        Some(id) => match id.as_str().and_then(super::pit::not_an_id) {
+            None => Ok(()),
+            Some(error) => {
+                let reason = "[pit] failed to parse field [id]";
+                let outer = ApiError::new(400, "x_content_parse_exception", reason);
+                Err(outer.because(&error.es_type(), error.reason()))
+            }
+        },
+    }
 }
 
 impl Node {

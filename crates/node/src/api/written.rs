@@ -135,17 +135,22 @@ impl<'a> Stated<'a> {
     }
 }
 
+/// For how many copies a call is to wait, of which an index has `all`.
+pub(super) fn active_copies(params: &Params, all: u64) -> Result<Option<u64>> {
+    match params.text("wait_for_active_shards") {
+        None => Ok(None),
+        Some("all") => Ok(Some(all)),
+        Some(text) => text.parse::<u32>().map(|copies| Some(copies.into())).map_err(|_| {
+            ApiError::illegal(format!("cannot parse ActiveShardCount[{text}]"))
+                .because("number_format_exception", format!("For input string: \"{text}\""))
+        }),
+    }
+}
+
 /// Checks how long a write may wait, and for how many copies: there is one, so more never come.
 pub(super) fn check_waiting(params: &Params, target: &Target) -> Result<()> {
     params.time_ms("timeout")?;
-    let copies = match params.text("wait_for_active_shards") {
-        None => return Ok(()),
-        Some("all") => target.copies,
-        Some(text) => text.parse::<u32>().map(u64::from).map_err(|_| {
-            ApiError::illegal(format!("cannot parse ActiveShardCount[{text}]"))
-                .because("number_format_exception", format!("For input string: \"{text}\""))
-        })?,
-    };
+    let Some(copies) = active_copies(params, target.copies)? else { return Ok(()) };
     if copies <= 1 {
         return Ok(());
     }

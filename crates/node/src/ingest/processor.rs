@@ -84,8 +84,10 @@ impl Options<'_> {
         match take(self.map, name) {
             None => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
-            Some(Value::Number(number)) => Ok(Some(number.to_string())),
-            Some(_) => Err(property(name, "property isn't a string")),
+            Some(other) => {
+                let found = java_class(&other);
+                Err(property(name, &format!("property isn't a string, but of type [{found}]")))
+            }
         }
     }
 
@@ -123,6 +125,21 @@ impl Options<'_> {
             }
             Some(_) => Err(property(name, "property isn't a list")),
         }
+    }
+}
+
+/// What Elasticsearch says a value is.
+fn java_class(value: &Value) -> &'static str {
+    match value {
+        Value::Null | Value::String(_) => "java.lang.String",
+        Value::Bool(_) => "java.lang.Boolean",
+        Value::Number(number) if number.is_f64() => "java.lang.Double",
+        Value::Number(number) if number.as_i64().is_some_and(|number| i32::try_from(number).is_ok()) => {
+            "java.lang.Integer"
+        }
+        Value::Number(_) => "java.lang.Long",
+        Value::Array(_) => "java.util.ArrayList",
+        Value::Object(_) => "java.util.HashMap",
     }
 }
 

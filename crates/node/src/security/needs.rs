@@ -150,6 +150,8 @@ fn on_index(method: &Method, rest: &str) -> Need {
         "_mapping" if read => index(&["view_index_metadata"], "indices:admin/mappings/get"),
         "_settings" if read => index(&["see_settings"], "indices:monitor/settings/get"),
         "_alias" if read => index(&["view_index_metadata"], "indices:admin/aliases/get"),
+        "_validate" => index(&["view_index_metadata"], "indices:admin/validate/query"),
+        "_analyze" => index(&["manage"], "indices:admin/analyze"),
         "_mapping" => index(&["manage"], "indices:admin/mapping/put"),
         "_settings" => index(&["manage"], "indices:admin/settings/update"),
         "_alias" | "_aliases" => index(&["manage"], "indices:admin/aliases"),

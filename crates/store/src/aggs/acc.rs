@@ -65,7 +65,7 @@ impl<'r> Level<'r> {
                 answer.insert("meta".into(), meta.clone());
             }
             answer.extend(acc.finish(end)?);
-            out.insert(request.name.clone(), Value::Object(answer));
+            out.insert(end.name(request), Value::Object(answer));
         }
         Ok(())
     }

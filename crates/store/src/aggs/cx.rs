@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tantivy::{BitSet, DocId, SegmentReader};
 
 use super::field::{Field, Key, Opened};
-use super::request::{AggRequest, Histogram, Interval, Kind, Ranges};
+use super::request::{AggRequest, Histogram, Interval, Kind, Metric, Ranges};
 use super::show::Show;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::indexing::View;
@@ -22,6 +22,8 @@ const MAX_BUCKETS: usize = 65_536;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Learned {
     pub(super) show: Show,
+    /// Which values its terms are.
+    values: ValueKind,
     /// Some index has the field.
     mapped: bool,
     /// Texts are internet addresses.
@@ -31,6 +33,16 @@ pub(super) struct Learned {
     /// `extended_bounds` and `hard_bounds`.
     pub(super) extended: (Option<f64>, Option<f64>),
     pub(super) hard: (Option<f64>, Option<f64>),
+}
+
+/// The kinds of values that Elasticsearch tells apart by the type of an answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum ValueKind {
+    #[default]
+    Unmapped,
+    Text,
+    Whole,
+    Fraction,
 }
 
 /// What was learned, by the aggregation's number.
@@ -94,6 +106,7 @@ impl<'a> Cx<'a> {
                 field.check(&values.field, &request.kind)?;
                 let learned = Learned {
                     show: field.show(&request.kind)?,
+                    values: field.value_kind(),
                     mapped: field.is_mapped(),
                     addresses: field.ty == Some(FieldType::Ip),
                     ..Learned::default()
@@ -248,11 +261,29 @@ pub(super) struct End<'l> {
     lessons: &'l Lessons,
     pub(super) fetch: &'l Fetch<'l>,
     buckets: usize,
+    typed: bool,
 }
 
 impl<'l> End<'l> {
-    pub(super) fn new(lessons: &'l Lessons, fetch: &'l Fetch<'l>) -> Self {
-        Self { lessons, fetch, buckets: 0 }
+    /// `typed`: names of answers begin with their type.
+    pub(super) fn new(lessons: &'l Lessons, fetch: &'l Fetch<'l>, typed: bool) -> Self {
+        Self { lessons, fetch, buckets: 0, typed }
+    }
+
+    /// The name under which an aggregation is answered.
+    pub(super) fn name(&self, request: &AggRequest) -> String {
+        if !self.typed {
+            return request.name.clone();
+        }
+        let kind = match (&request.kind, self.learned(request).values) {
+            (Kind::Terms(_), ValueKind::Unmapped | ValueKind::Text) => "sterms",
+            (Kind::Terms(_), ValueKind::Whole) => "lterms",
+            (Kind::Terms(_), ValueKind::Fraction) => "dterms",
+            (Kind::Metric(Metric::Percentiles { .. }, _), _) => "tdigest_percentiles",
+            (Kind::Metric(Metric::PercentileRanks { .. }, _), _) => "tdigest_percentile_ranks",
+            (kind, _) => kind.name(),
+        };
+        format!("{kind}#{}", request.name)
     }
 
     pub(super) fn learned(&self, request: &AggRequest) -> Learned {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tantivy::columnar::{Column, DynamicColumn, StrColumn};
 use tantivy::{DocId, SegmentReader};
 
+use super::cx::ValueKind;
 use super::request::Kind;
 use super::show::{Decimal, Show};
 use crate::dates::{DateFormats, resolve_math};
@@ -140,6 +141,17 @@ impl Field {
     /// Whether its values are texts.
     pub(super) fn is_text(&self) -> bool {
         self.ty.is_some_and(|ty| matches!(ty.storage(), Storage::Keyword | Storage::Flattened))
+    }
+
+    /// What its values are.
+    pub(super) fn value_kind(&self) -> ValueKind {
+        match self.ty {
+            _ if !self.is_mapped() => ValueKind::Unmapped,
+            Some(FieldType::Ip) => ValueKind::Text,
+            _ if self.is_text() => ValueKind::Text,
+            _ if self.is_float() => ValueKind::Fraction,
+            _ => ValueKind::Whole,
+        }
     }
 
     fn is_float(&self) -> bool {

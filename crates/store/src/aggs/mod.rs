@@ -65,9 +65,9 @@ impl<'r> Collector<'r> {
     }
 
     /// The content of `aggregations`.
-    pub(crate) fn finish(self, fetch: &Fetch<'_>) -> Result<Map<String, Value>> {
+    pub(crate) fn finish(self, fetch: &Fetch<'_>, typed: bool) -> Result<Map<String, Value>> {
         let mut out = Map::new();
-        self.level.finish(&mut End::new(&self.lessons, fetch), &mut out)?;
+        self.level.finish(&mut End::new(&self.lessons, fetch, typed), &mut out)?;
         Ok(out)
     }
 }

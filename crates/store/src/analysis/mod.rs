@@ -76,6 +76,25 @@ impl Analyzer {
         self.filters.iter().fold(tokens, |tokens, filter| filter.apply(tokens))
     }
 
+    /// What Elasticsearch says a term is.
+    pub(crate) fn kind_of(&self, term: &str) -> &'static str {
+        if !matches!(self.tokenizer, Tokenizer::Standard) {
+            return "word";
+        }
+        let of = |range: &[std::ops::RangeInclusive<char>]| {
+            term.chars().next().is_some_and(|first| range.iter().any(|range| range.contains(&first)))
+        };
+        match term {
+            _ if of(&['\u{3041}'..='\u{309f}']) => "<HIRAGANA>",
+            _ if of(&['\u{30a0}'..='\u{30ff}']) => "<KATAKANA>",
+            _ if of(&['\u{ac00}'..='\u{d7a3}']) => "<HANGUL>",
+            _ if of(&['\u{3400}'..='\u{9fff}', '\u{20000}'..='\u{2ffff}']) => "<IDEOGRAPHIC>",
+            _ if of(&['\u{1f000}'..='\u{1faff}', '\u{2600}'..='\u{27bf}']) => "<EMOJI>",
+            term if term.chars().all(char::is_numeric) => "<NUM>",
+            _ => "<ALPHANUM>",
+        }
+    }
+
     /// The terms alone.
     pub(crate) fn terms(&self, text: &str) -> Vec<String> {
         self.tokens(text).into_iter().map(|token| token.text).collect()

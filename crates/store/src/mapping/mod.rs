@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 pub(crate) use node::{Dynamic, FieldNode, Node, ObjectNode, join};
+pub use parse::check_mappings;
 use parse::{Written, parse_mapping};
 pub(crate) use types::{FieldType, Storage};
 

@@ -48,6 +48,18 @@ fn illegal(reason: String) -> StoreError {
     caused("illegal_argument_exception", reason)
 }
 
+/// Fields that every index has.
+const OWN_FIELDS: [&str; 8] =
+    ["_id", "_index", "_source", "_routing", "_seq_no", "_version", "_field_names", "_ignored"];
+
+/// Looks at mappings without an index.
+///
+/// # Errors
+/// Why they cannot be those of an index.
+pub fn check_mappings(mappings: &Value) -> Result<()> {
+    parse_mapping(mappings).map(|_| ())
+}
+
 /// Reads a whole mapping; null and `{}` are the empty one.
 pub(crate) fn parse_mapping(value: &Value) -> Result<Written> {
     let object = match value {
@@ -63,7 +75,13 @@ pub(crate) fn parse_mapping(value: &Value) -> Result<Written> {
     let mut unknown = Vec::new();
     for (name, value) in object {
         match name.as_str() {
-            "properties" => parse_properties(&mut written.root, "", value)?,
+            "properties" => {
+                parse_properties(&mut written.root, "", value)?;
+                if let Some(own) = OWN_FIELDS.iter().find(|own| written.root.children.contains_key(**own)) {
+                    let reason = format!("Field [{own}] is defined more than once");
+                    return Err(StoreError::new(ErrorKind::MapperParsing, reason));
+                }
+            }
             "dynamic" => written.root.dynamic = Some(parse_dynamic("dynamic", value)?),
             "enabled" => written.root.enabled = boolean("enabled", value)?,
             name if ROOT_PARAMETERS.contains(&name) => {
@@ -178,7 +196,6 @@ fn parse_node(path: &str, definition: &Value) -> Result<Node> {
         {
             parse_object(path, definition, false).map(Node::Object)
         }
-        None if definition.is_empty() => Ok(Node::Object(ObjectNode::default())),
         None => Err(bad_mapping(format!("No type specified for field [{}]", last(path)))),
         Some("object") => parse_object(path, definition, false).map(Node::Object),
         Some("nested") => parse_object(path, definition, true).map(Node::Object),

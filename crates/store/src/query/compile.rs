@@ -58,6 +58,9 @@ pub(crate) fn column_of(leaf: &Leaf) -> String {
     }
 }
 
+/// The longest regular expression.
+const MAX_REGEX: usize = 1_000;
+
 impl<'a> Compiler<'a> {
     pub(crate) fn new(
         index: &'a str,
@@ -536,6 +539,14 @@ impl<'a> Compiler<'a> {
     }
 
     fn regexp(&self, leaf: &Leaf, text: &str, case_insensitive: bool) -> Result<Compiled> {
+        let length = text.chars().count();
+        if length > MAX_REGEX {
+            let reason = format!(
+                "The length of regex [{length}] used in the Regexp Query request has exceeded the allowed maximum of \
+                 [{MAX_REGEX}]. This maximum can be set by changing the [index.max_regex_length] index level setting."
+            );
+            return Err(self.not_created("illegal_argument_exception", reason));
+        }
         let regex = RegexBuilder::new(&format!("^(?:{text})$"))
             .case_insensitive(case_insensitive)
             .dot_matches_new_line(true)

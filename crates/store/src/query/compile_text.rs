@@ -53,11 +53,16 @@ impl Compiler<'_> {
         options: &TextOptions,
     ) -> Result<Compiled> {
         if !leaf.ty.is_text() {
+            if kind == TextKind::PhrasePrefix && !options.lenient {
+                let (path, ty) = (&leaf.path, leaf.ty.name());
+                let reason = format!(
+                    "Can only use phrase prefix queries on text fields - not on [{path}] which is of type [{ty}]"
+                );
+                return Err(self.not_created("illegal_argument_exception", reason));
+            }
             let query = match (leaf.ty.storage(), options.fuzzy, kind) {
                 (Storage::Keyword, Some(fuzzy), TextKind::Match) => self.fuzzy_terms(leaf, text, &fuzzy),
-                (Storage::Keyword, _, TextKind::PhrasePrefix | TextKind::BoolPrefix) => {
-                    self.prefix(leaf, text, false)
-                }
+                (Storage::Keyword, _, TextKind::BoolPrefix) => self.prefix(leaf, text, false),
                 _ => self.exact(leaf, &json!(text), false),
             };
             return match query {

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use super::ast::{BoolNode, Bounds, Fuzziness, FuzzyOptions, Node};
 use super::parse_text;
+use crate::dates::Zone;
 use crate::error::{ErrorKind, Result, StoreError};
 
 type Object = Map<String, Value>;
@@ -12,8 +13,6 @@ type Object = Map<String, Value>;
 const MAX_DEPTH: usize = 30;
 /// Terms of one `terms` query.
 const MAX_TERMS: usize = 65_536;
-/// The longest regular expression.
-const MAX_REGEX: usize = 1_000;
 
 const KNOWN: [&str; 27] = [
     "match_all",
@@ -442,7 +441,7 @@ fn terms(body: &Object) -> Result<Node> {
             (_, Value::Array(_)) if found.is_some() => {
                 return Err(StoreError::parsing("[terms] query does not support multiple fields"));
             }
-            (_, Value::Array(values)) => found = Some((key.clone(), values.clone())),
+            (_, Value::Array(values)) => found = Some((key.clone(), values)),
             (_, Value::Object(_)) => return Err(unsupported("terms lookup")),
             (other, _) => return Err(not_supported("terms", other).about(value)),
         }
@@ -457,9 +456,14 @@ fn terms(body: &Object) -> Result<Node> {
             values.len()
         )));
     }
-    if values.iter().any(Value::is_null) {
-        return Err(StoreError::illegal("No value specified for terms query"));
+    if let Some(null) = values.iter().find(|value| value.is_null()) {
+        return Err(StoreError::parsing("No value specified for terms query").about(null));
     }
+    if let Some(list) = values.iter().find(|value| value.is_array()) {
+        let reason = format!("[terms] unknown token [END_ARRAY] after [{field}]");
+        return Err(StoreError::parsing(reason).about(list));
+    }
+    let values = values.clone();
     Ok(Node::Terms { field, values }.boosted(boost))
 }
 
@@ -468,29 +472,43 @@ fn range(body: &Object) -> Result<Node> {
         return Err(StoreError::illegal("field name is null or empty"));
     };
     let Value::Object(options) = value else { return Err(not_supported("range", field)) };
-    let (mut bounds, mut boost, mut include_lower, mut include_upper) = (Bounds::default(), 1.0, None, None);
+    let (mut bounds, mut boost) = (Bounds::default(), 1.0);
     let given = |value: &Value, included: bool| (!value.is_null()).then(|| (value.clone(), included));
     for (key, value) in options {
         match key.as_str() {
             "gt" => bounds.lower = given(value, false),
-            "gte" | "ge" | "from" => bounds.lower = given(value, true),
+            "gte" => bounds.lower = given(value, true),
             "lt" => bounds.upper = given(value, false),
-            "lte" | "le" | "to" => bounds.upper = given(value, true),
-            "include_lower" => include_lower = Some(flag("range", key, value)?),
-            "include_upper" => include_upper = Some(flag("range", key, value)?),
+            "lte" => bounds.upper = given(value, true),
             "format" => bounds.format = value.as_str().map(str::to_owned),
-            "time_zone" => bounds.time_zone = value.as_str().map(str::to_owned),
+            "time_zone" => bounds.time_zone = Some(zone(value)?),
             "boost" => boost = number("range", key, value)?,
-            "relation" | "_name" => {}
+            "relation" => relation(value)?,
+            "_name" => {}
             other => return Err(not_supported("range", other).about(value)),
         }
     }
-    for (bound, included) in [(&mut bounds.lower, include_lower), (&mut bounds.upper, include_upper)] {
-        if let (Some((_, old)), Some(included)) = (bound, included) {
-            *old = included;
-        }
-    }
     Ok(Node::Range { field: field.clone(), bounds }.boosted(boost))
+}
+
+/// The name of a time zone, if there is such a one.
+fn zone(value: &Value) -> Result<String> {
+    let name = scalar_text(value);
+    if Zone::parse(&name).is_some() {
+        return Ok(name);
+    }
+    let why = format!("Unknown time-zone ID: {name}");
+    let error = StoreError::illegal(format!("java.time.zone.ZoneRulesException: {why}"));
+    Err(error.because(crate::Cause::new("zone_rules_exception", why)))
+}
+
+/// How ranges relate; it says something about fields of ranges only, which there are not.
+fn relation(value: &Value) -> Result<()> {
+    let name = scalar_text(value);
+    if ["intersects", "contains", "within", "disjoint"].contains(&name.to_lowercase().as_str()) {
+        return Ok(());
+    }
+    Err(StoreError::illegal(format!("{name} is not a valid relation")))
 }
 
 fn exists(body: &Object) -> Result<Node> {
@@ -511,7 +529,12 @@ fn ids(body: &Object) -> Result<Node> {
     let (mut ids, mut boost) = (None, 1.0);
     for (key, value) in body {
         match (key.as_str(), value) {
-            ("values", Value::Array(list)) => ids = Some(list.iter().map(scalar_text).collect()),
+            ("values", Value::Array(list)) => {
+                if let Some(bad) = list.iter().find(|id| id.is_null() || id.is_array() || id.is_object()) {
+                    return Err(bad_id(bad));
+                }
+                ids = Some(list.iter().map(scalar_text).collect());
+            }
             ("values", Value::String(one)) => ids = Some(vec![one.clone()]),
             ("values", other) => {
                 let kind = json_token(other);
@@ -532,6 +555,15 @@ fn ids(body: &Object) -> Result<Node> {
     Ok(Node::Ids(ids).boosted(boost))
 }
 
+fn bad_id(value: &Value) -> StoreError {
+    let reason = "[ids] failed to parse field [values]";
+    let found = format!("Expected text but found {}", json_token(value));
+    let inner = crate::Cause::new("illegal_argument_exception", found);
+    let mut cause = crate::Cause::new("x_content_parse_exception", reason);
+    cause.caused_by = Some(Box::new(inner));
+    StoreError::parsing(reason).about(value).because(cause)
+}
+
 fn pattern(query: &str, body: &Object) -> Result<Node> {
     let Some((field, value)) = one_field(query, body)? else {
         return Err(StoreError::illegal("field name is null or empty"));
@@ -541,7 +573,7 @@ fn pattern(query: &str, body: &Object) -> Result<Node> {
         Value::Object(options) => {
             for (key, value) in options {
                 match key.as_str() {
-                    "value" | "wildcard" | "prefix" => text = Some(scalar_text(value)),
+                    "value" | "wildcard" | "prefix" => text = (!value.is_null()).then(|| scalar_text(value)),
                     "case_insensitive" => case_insensitive = flag(query, key, value)?,
                     "boost" => boost = number(query, key, value)?,
                     "rewrite" | "flags" | "flags_value" | "max_determinized_states" | "_name" => {}
@@ -549,6 +581,7 @@ fn pattern(query: &str, body: &Object) -> Result<Node> {
                 }
             }
         }
+        Value::Null => {}
         scalar => text = Some(scalar_text(scalar)),
     }
     let value = text.ok_or_else(|| StoreError::illegal("value cannot be null"))?;
@@ -556,13 +589,6 @@ fn pattern(query: &str, body: &Object) -> Result<Node> {
     let node = match query {
         "prefix" => Node::Prefix { field, value, case_insensitive, analyzed: false },
         "wildcard" => Node::Wildcard { field, value, case_insensitive, analyzed: false },
-        _ if value.chars().count() > MAX_REGEX => {
-            return Err(StoreError::illegal(format!(
-                "The length of regex [{}] used in the Regexp Query request has exceeded the allowed maximum of [{MAX_REGEX}]. \
-                 This maximum can be set by changing the [index.max_regex_length] index level setting.",
-                value.chars().count()
-            )));
-        }
         _ => Node::Regexp { field, value, case_insensitive },
     };
     Ok(node.boosted(boost))
@@ -578,7 +604,7 @@ fn fuzzy(body: &Object) -> Result<Node> {
         Value::Object(given) => {
             for (key, value) in given {
                 match key.as_str() {
-                    "value" | "term" => text = Some(scalar_text(value)),
+                    "value" | "term" => text = (!value.is_null()).then(|| scalar_text(value)),
                     "fuzziness" => options.fuzziness = fuzziness(value)?,
                     "prefix_length" => options.prefix_length = whole("fuzzy", key, value)?,
                     "max_expansions" => options.max_expansions = whole("fuzzy", key, value)?.max(1),
@@ -589,6 +615,7 @@ fn fuzzy(body: &Object) -> Result<Node> {
                 }
             }
         }
+        Value::Null => {}
         scalar => text = Some(scalar_text(scalar)),
     }
     let value = text.ok_or_else(|| StoreError::illegal("query value cannot be null"))?;

@@ -171,7 +171,7 @@ pub(super) fn multi_match(query: &str, body: &Object) -> Result<Node> {
         "bool_prefix" => (MultiKind::Most, TextKind::BoolPrefix, 1.0),
         other => {
             let reason = format!("failed to parse [{query}] query type [{other}]. unknown type.");
-            return Err(StoreError::new(ErrorKind::Parsing, reason));
+            return Err(StoreError::new(ErrorKind::Parse, reason));
         }
     };
     let text = text.ok_or_else(|| StoreError::parsing("No text specified for multi_match query"))?;
@@ -184,6 +184,7 @@ fn string_body(query: &str, body: &Object, syntax: Syntax) -> Result<Node> {
     let (mut options, mut fuzzy) = (TextOptions::default(), FuzzyParts::new());
     let (mut text, mut boost, mut fields, mut tie_breaker, mut wildcard) =
         (None, 1.0, Vec::new(), 0.0, false);
+    let (mut leading, mut restricted) = (true, false);
     for (key, value) in body {
         match key.as_str() {
             "query" => text = Some(text_of(value)?),
@@ -192,9 +193,9 @@ fn string_body(query: &str, body: &Object, syntax: Syntax) -> Result<Node> {
             "boost" => boost = number(query, key, value)?,
             "tie_breaker" => tie_breaker = number(query, key, value)?,
             "analyze_wildcard" => wildcard = flag(query, key, value)?,
+            "allow_leading_wildcard" => leading = flag(query, key, value)?,
+            "flags" => restricted = simple_flags(value)?,
             "type"
-            | "flags"
-            | "allow_leading_wildcard"
             | "escape"
             | "time_zone"
             | "quote_analyzer"
@@ -214,8 +215,41 @@ fn string_body(query: &str, body: &Object, syntax: Syntax) -> Result<Node> {
     let _ = wildcard;
     let text =
         text.ok_or_else(|| StoreError::parsing(format!("[{query}] must be provided with a [query]")))?;
-    let defaults = string_query::Defaults { fields, options, tie_breaker };
+    if restricted && text.contains(OPERATORS) {
+        let reason = "[flags] that leave out operators are not supported by the embedded node";
+        return Err(StoreError::new(ErrorKind::Unsupported, reason));
+    }
+    let defaults = string_query::Defaults { fields, options, tie_breaker, leading };
     Ok(string_query::parse(&text, syntax, &defaults).boosted(boost))
+}
+
+/// What means something in a `simple_query_string`.
+const OPERATORS: [char; 9] = ['+', '|', '-', '"', '*', '(', ')', '~', '\\'];
+
+/// Checks the operators that a `simple_query_string` allows; true when those are not all.
+fn simple_flags(value: &Value) -> Result<bool> {
+    const FLAGS: [&str; 13] = [
+        "ALL",
+        "NONE",
+        "AND",
+        "NOT",
+        "OR",
+        "PREFIX",
+        "PHRASE",
+        "PRECEDENCE",
+        "ESCAPE",
+        "WHITESPACE",
+        "FUZZY",
+        "NEAR",
+        "SLOP",
+    ];
+    let text = scalar_text(value);
+    match text.split('|').find(|flag| !flag.is_empty() && !FLAGS.contains(&flag.to_uppercase().as_str())) {
+        Some(unknown) if !value.is_number() => {
+            Err(StoreError::illegal(format!("Unknown simple_query_string flag [{unknown}]")))
+        }
+        _ => Ok(!text.eq_ignore_ascii_case("ALL") && text != "-1"),
+    }
 }
 
 pub(super) fn query_string(body: &Object) -> Result<Node> {

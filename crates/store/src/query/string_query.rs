@@ -20,6 +20,8 @@ pub(super) struct Defaults {
     pub(super) fields: Vec<BoostedField>,
     pub(super) options: TextOptions,
     pub(super) tie_breaker: f32,
+    /// Whether words may begin with a wildcard.
+    pub(super) leading: bool,
 }
 
 /// How deep parentheses may nest.
@@ -285,6 +287,9 @@ impl Parser<'_> {
     fn term(&mut self, word: &str, wild: bool, fields: &[BoostedField]) -> Parsed<Node> {
         let fuzzy = self.number_after('~')?;
         let boost = self.boost()?;
+        if wild && !self.defaults.leading && word != "*" && word.starts_with(['*', '?']) {
+            return Err(());
+        }
         let node = if wild {
             if word == "*" && fields.is_empty() {
                 Node::All
@@ -525,7 +530,7 @@ mod tests {
     fn parse_with(text: &str, syntax: Syntax, and: bool) -> String {
         let fields = vec![BoostedField { name: "t".into(), boost: 1.0 }];
         let options = TextOptions { and, ..TextOptions::default() };
-        show(&parse(text, syntax, &Defaults { fields, options, tie_breaker: 0.0 }))
+        show(&parse(text, syntax, &Defaults { fields, options, tie_breaker: 0.0, leading: true }))
     }
 
     #[test]

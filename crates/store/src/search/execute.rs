@@ -11,7 +11,7 @@ use tantivy::{DocId, DocSet, SegmentReader};
 
 use super::collect::{Candidate, Found, Job, weigh};
 use super::highlight::Highlighter;
-use super::request::{SearchRequest, SortKey, TrackTotal};
+use super::request::{HighlightField, SearchRequest, SortKey, TrackTotal};
 use super::response::{Hit, SearchResponse, Total};
 use super::sort::Plan;
 use super::source::field_values;
@@ -118,6 +118,7 @@ fn prepare<'a>(
             return Err(in_search(StoreError::illegal(reason)));
         }
     }
+    check_shown(request, &mapping, &state.name).map_err(in_search)?;
     let scored = needs_score(&plans, request);
     let compile = |query: &Query, scored: bool| {
         Compiler::new(&state.name, &state.uuid, &mapping, view, now_ms, scored).compile(&query.0)
@@ -126,6 +127,26 @@ fn prepare<'a>(
     let post_filter = request.post_filter.as_ref().map(|filter| compile(filter, false)).transpose()?;
     Ok(Prepared { state, view, plans, query: compiled, post_filter, mapping })
 }
+
+/// Refuses what cannot be shown of hits.
+fn check_shown(request: &SearchRequest, mapping: &Mapping, index: &str) -> Result<()> {
+    for pattern in &request.columns {
+        let meant = mapping.leaves().iter().filter(|leaf| crate::names::simple_match(pattern, &leaf.path));
+        for leaf in meant.filter(|leaf| leaf.ty.is_text()) {
+            super::sort::value_column(leaf, index)?;
+        }
+    }
+    let fields = request.highlight.iter().flat_map(|highlight| &highlight.fields);
+    match fields.into_iter().find(|field| !HIGHLIGHTERS.contains(&field.kind.as_str())) {
+        Some(HighlightField { kind, pattern, .. }) => {
+            Err(StoreError::illegal(format!("unknown highlighter type [{kind}] for the field [{pattern}]")))
+        }
+        None => Ok(()),
+    }
+}
+
+/// The highlighters that Elasticsearch has.
+const HIGHLIGHTERS: [&str; 4] = ["unified", "plain", "fvh", "semantic"];
 
 fn needs_score(plans: &[Plan], request: &SearchRequest) -> bool {
     plans.iter().any(Plan::needs_score)
@@ -226,8 +247,9 @@ pub(crate) fn execute(views: &Views, request: &SearchRequest, now_ms: i64) -> Re
         fetching.fetch(page, |at| &plans[at])
     };
     // Without an index there is nothing to aggregate, and Elasticsearch leaves the member out.
-    let aggregations =
-        (!request.aggs.is_empty() && !views.is_empty()).then(|| collector.finish(&fetch)).transpose()?;
+    let aggregations = (!request.aggs.is_empty() && !views.is_empty())
+        .then(|| collector.finish(&fetch, request.typed_keys))
+        .transpose()?;
     let by_score = only_by_score(&keys) || request.track_scores;
     let empty = total.count == 0 && hits.is_empty();
     Ok(SearchResponse {

@@ -10,8 +10,8 @@ use crate::error::{Cause, ErrorKind, Result, StoreError};
 use crate::query::{Query, json_token, scalar_text};
 
 /// Accepted and without effect here.
-const IGNORED: [&str; 7] =
-    ["timeout", "profile", "explain", "stats", "ext", "min_compatible_shard_node", "batched_reduce_size"];
+const IGNORED: [&str; 6] =
+    ["profile", "explain", "stats", "ext", "min_compatible_shard_node", "batched_reduce_size"];
 /// What Elasticsearch can do and this store cannot.
 const UNSUPPORTED: [&str; 13] = [
     "collapse",
@@ -85,10 +85,10 @@ pub(crate) fn terminate_after(count: i64) -> Result<Option<u64>> {
 
 fn member(request: &mut SearchRequest, key: &str, value: &Value) -> Result<()> {
     match key {
+        _ if value.is_null() => return Err(unknown_key(key, value)),
         "query" | "post_filter" => {
             if !value.is_object() {
-                let reason = format!("Unknown key for a {} in [{key}].", json_token(value));
-                return Err(StoreError::parsing(reason).about(value));
+                return Err(unknown_key(key, value));
             }
             let query = Query::parse(value)?;
             request.named.extend(crate::query::named(value)?);
@@ -118,7 +118,13 @@ fn member(request: &mut SearchRequest, key: &str, value: &Value) -> Result<()> {
             request.source = source(value)?;
             request.source_given = true;
         }
-        "fields" | "docvalue_fields" => request.fields.extend(fields(key, value)?),
+        "fields" => request.fields.extend(fields(key, value)?),
+        "docvalue_fields" => {
+            let wanted = fields(key, value)?;
+            request.columns.extend(wanted.iter().map(|field| field.pattern.clone()));
+            request.fields.extend(wanted);
+        }
+        "timeout" => timeout(value)?,
         "stored_fields" => {
             let list = strings(value);
             request.stored_fields =
@@ -140,18 +146,29 @@ fn member(request: &mut SearchRequest, key: &str, value: &Value) -> Result<()> {
             let reason = format!("[{key}] in a search is not supported by the embedded node");
             return Err(StoreError::new(ErrorKind::Unsupported, reason));
         }
-        key => {
-            let reason = format!("Unknown key for a {} in [{key}].", json_token(value));
-            return Err(StoreError::parsing(reason).about(value));
-        }
+        key => return Err(unknown_key(key, value)),
     }
     Ok(())
 }
 
+fn unknown_key(key: &str, value: &Value) -> StoreError {
+    let reason = format!("Unknown key for a {} in [{key}].", json_token(value));
+    StoreError::parsing(reason).about(value)
+}
+
+/// How long a search may take. None takes long here, but what is asked for must mean something.
+fn timeout(value: &Value) -> Result<()> {
+    let text = scalar_text(value);
+    match crate::settings::parse_time(&text) {
+        Some(_) => Ok(()),
+        None => Err(StoreError::illegal(format!(
+            "failed to parse setting [timeout] with value [{text}] as a time value: unit is missing or unrecognized"
+        ))),
+    }
+}
+
 fn pit(request: &mut SearchRequest, value: &Value) -> Result<()> {
-    let Some(object) = value.as_object() else {
-        return Err(malformed("[pit] must be an object with an [id]"));
-    };
+    let Some(object) = value.as_object() else { return Err(unknown_key("pit", value)) };
     let id = object.get("id").and_then(Value::as_str);
     request.pit = Some(id.ok_or_else(|| StoreError::illegal("Required [id]"))?.to_owned());
     if let Some(keep_alive) = object.get("keep_alive") {
@@ -371,6 +388,7 @@ struct HighlightSettings {
     no_match_size: usize,
     require_field_match: bool,
     query: Option<Query>,
+    kind: String,
 }
 
 impl HighlightSettings {
@@ -384,8 +402,8 @@ impl HighlightSettings {
             "no_match_size" => self.no_match_size = size(value)?,
             "require_field_match" => self.require_field_match = flag(key, value)?,
             "highlight_query" => self.query = Some(Query::parse(value)?),
-            "type"
-            | "order"
+            "type" => self.kind = scalar_text(value),
+            "order"
             | "encoder"
             | "tags_schema"
             | "boundary_scanner"
@@ -407,6 +425,12 @@ impl HighlightSettings {
     }
 }
 
+fn no_fields(value: &Value) -> StoreError {
+    let reason = "[fields] can be a single object with any number of fields or an array where each entry is an object \
+                  with a single field";
+    malformed(reason).about(value).in_field("highlight", "fields")
+}
+
 fn highlight(value: &Value) -> Result<HighlightRequest> {
     let Some(object) = value.as_object() else { return Err(malformed("[highlight] must be an object")) };
     let mut common = HighlightSettings {
@@ -417,6 +441,7 @@ fn highlight(value: &Value) -> Result<HighlightRequest> {
         no_match_size: 0,
         require_field_match: true,
         query: None,
+        kind: "unified".to_owned(),
     };
     for (key, value) in object.iter().filter(|(key, _)| *key != "fields") {
         if !common.read(key, value)? {
@@ -426,8 +451,14 @@ fn highlight(value: &Value) -> Result<HighlightRequest> {
     let mut entries: Vec<(&String, &Value)> = Vec::new();
     match object.get("fields") {
         Some(Value::Object(fields)) => entries.extend(fields),
-        Some(Value::Array(list)) => entries.extend(list.iter().filter_map(Value::as_object).flatten()),
-        _ => {}
+        Some(Value::Array(list)) => {
+            for entry in list {
+                let single = entry.as_object().filter(|fields| fields.len() == 1);
+                entries.extend(single.ok_or_else(|| no_fields(entry))?);
+            }
+        }
+        Some(other) => return Err(no_fields(other)),
+        None => {}
     }
     let mut fields = Vec::with_capacity(entries.len());
     for (pattern, options) in entries {
@@ -446,6 +477,7 @@ fn highlight(value: &Value) -> Result<HighlightRequest> {
             no_match_size: own.no_match_size,
             require_field_match: own.require_field_match,
             query: own.query,
+            kind: own.kind,
         });
     }
     Ok(HighlightRequest { fields })

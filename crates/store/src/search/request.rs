@@ -37,6 +37,8 @@ pub struct SearchRequest {
     pub query: Query,
     /// Restricts the hits but not the aggregations.
     pub post_filter: Option<Query>,
+    /// Those of `fields` whose values must be kept in columns (patterns).
+    pub columns: Vec<String>,
     /// A further restriction that does not score, for example document-level security.
     pub filter: Option<Query>,
     /// Hits to skip.
@@ -73,6 +75,8 @@ pub struct SearchRequest {
     pub highlight: Option<HighlightRequest>,
     /// `aggs`.
     pub aggs: Vec<crate::aggs::AggRequest>,
+    /// Whether the names of aggregations' answers begin with their type and `#`.
+    pub typed_keys: bool,
     /// The id of a point in time, from [`crate::Store::open_pit`].
     pub pit: Option<String>,
     /// A new keep-alive for that point in time, milliseconds.
@@ -168,6 +172,8 @@ pub struct HighlightField {
     pub require_field_match: bool,
     /// A query to highlight instead of the search's own.
     pub query: Option<Query>,
+    /// The highlighter that is asked for; all of Elasticsearch's are the same here.
+    pub kind: String,
 }
 
 impl SearchRequest {
@@ -178,6 +184,7 @@ impl SearchRequest {
             indices,
             query: Query::match_all(),
             post_filter: None,
+            columns: Vec::new(),
             filter: None,
             from: 0,
             size: 10,
@@ -196,6 +203,7 @@ impl SearchRequest {
             min_score: None,
             highlight: None,
             aggs: Vec::new(),
+            typed_keys: false,
             pit: None,
             pit_keep_alive_ms: None,
             now_ms: None,

@@ -136,6 +136,11 @@ impl Plan {
                 },
             },
         };
+        let averages = matches!(key.mode, Some(SortMode::Avg | SortMode::Median | SortMode::Sum));
+        if averages && matches!(plan.source, Source::Text(_)) {
+            let reason = "we only support AVG, MEDIAN and SUM on number based fields";
+            return Err(StoreError::new(ErrorKind::QueryShard, reason));
+        }
         Ok(plan)
     }
 

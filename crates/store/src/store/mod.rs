@@ -1,5 +1,6 @@
 //! The store's front: opening, closing, and the calls that concern documents.
 
+mod analyze;
 mod blobs;
 mod handle;
 mod indices;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use fjall::Readable;
 use tokio::sync::oneshot;
 
+pub use analyze::{AnalyzeBy, AnalyzedToken};
 use handle::Handle;
 pub(crate) use handle::Shared;
 
