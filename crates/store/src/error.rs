@@ -69,6 +69,8 @@ pub enum ErrorKind {
     Io,
     /// A part of a request has no meaning (400).
     Parse,
+    /// Buckets are to be sorted by something that is not there (400).
+    InvalidPath,
     /// What Elasticsearch can do but this store cannot (400).
     Unsupported,
     /// A defect of the store itself (500).
@@ -98,6 +100,7 @@ impl ErrorKind {
             Self::XContentParse => "x_content_parse_exception",
             Self::QueryShard => "query_shard_exception",
             Self::DateParse | Self::Parse => "parse_exception",
+            Self::InvalidPath => "invalid_path",
             Self::NumberFormat => "number_format_exception",
             Self::TooManyClauses => "too_many_nested_clauses",
             Self::TooManyBuckets => "too_many_buckets_exception",
@@ -110,6 +113,11 @@ impl ErrorKind {
             Self::Io => "i_o_exception",
             Self::Internal => "illegal_state_exception",
         }
+    }
+
+    /// Whether an error of this kind does not know of which index it is.
+    fn is_of_shard(self) -> bool {
+        matches!(self, Self::IllegalArgument | Self::InvalidPath | Self::Parse | Self::TooManyBuckets)
     }
 
     /// The HTTP status Elasticsearch answers with.
@@ -262,6 +270,13 @@ impl StoreError {
         self
     }
 
+    /// The error without the search around it, as calls about one document tell it.
+    #[must_use]
+    pub fn out_of_search(mut self) -> Self {
+        self.0.search_phase = false;
+        self
+    }
+
     /// Adds the position in the body, which Elasticsearch's parsing errors carry.
     #[must_use]
     pub fn at(mut self, line: usize, col: usize) -> Self {
@@ -367,6 +382,9 @@ impl StoreError {
             object.insert("resource.type".into(), json!("index_or_alias"));
             object.insert("resource.id".into(), json!(self.0.index));
         }
+        if self.0.kind == ErrorKind::TooManyBuckets {
+            object.insert("max_buckets".into(), json!(crate::aggs::MAX_BUCKETS));
+        }
         if let Some(cause) = &self.0.caused_by {
             object.insert("caused_by".into(), cause.to_value());
         }
@@ -386,11 +404,16 @@ impl StoreError {
     /// search, the `search_phase_execution_exception` around it.
     #[must_use]
     pub fn to_body(&self) -> Value {
-        let root = self.to_value();
+        let mut root = self.to_value();
         if self.0.search_phase {
+            if self.0.kind.is_of_shard() {
+                for name in ["index", "index_uuid"] {
+                    root.as_object_mut().map(|members| members.remove(name));
+                }
+            }
             let mut bare = root.clone();
             bare.as_object_mut().map(|members| members.remove("caused_by"));
-            return json!({
+            let mut body = json!({
                 "root_cause": [bare],
                 "type": "search_phase_execution_exception",
                 "reason": "all shards failed",
@@ -403,6 +426,12 @@ impl StoreError {
                     "reason": root,
                 }],
             });
+            if matches!(self.0.kind, ErrorKind::IllegalArgument) {
+                // What is no exception of Elasticsearch's own is told once more, and again as its cause.
+                body["caused_by"] = root.clone();
+                body["caused_by"]["caused_by"] = root;
+            }
+            return body;
         }
         let mut body = Map::new();
         let mut bare = root.clone();

@@ -7,7 +7,7 @@ use tantivy::DocId;
 
 use super::cx::{Cx, End};
 use super::request::{AggRequest, BucketOrder, Kind, OrderBy};
-use super::{filters, histogram, metric, range, terms, top_hits};
+use super::{composite, filters, histogram, metric, range, terms, top_hits};
 use crate::error::Result;
 
 pub(super) type Object = Map<String, Value>;
@@ -36,6 +36,7 @@ fn start(request: &AggRequest) -> Box<dyn Acc<'_> + '_> {
         Kind::Terms(spec) => Box::new(terms::TermsAcc::new(request, spec)),
         Kind::Histogram(spec) => Box::new(histogram::HistogramAcc::new(request, spec)),
         Kind::Range(spec) => Box::new(range::RangeAcc::new(request, spec)),
+        Kind::Composite(spec) => Box::new(composite::CompositeAcc::new(request, spec)),
         Kind::Filters(spec) => Box::new(filters::FiltersAcc::new(request, spec)),
         Kind::Filter(_) | Kind::Missing(_) | Kind::Global => Box::new(filters::SingleAcc::new(request)),
         Kind::Metric(metric, values) => metric::start(request, metric, values),

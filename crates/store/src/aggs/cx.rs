@@ -16,7 +16,7 @@ use crate::query::{Compiler, Query};
 use crate::search::{Candidate, Hit, Plan, SearchRequest, matching, weigh};
 
 /// Buckets one search may return.
-const MAX_BUCKETS: usize = 65_536;
+pub(crate) const MAX_BUCKETS: usize = 65_536;
 
 /// What is known of an aggregation from the indices seen so far.
 #[derive(Debug, Clone, Default)]
@@ -122,6 +122,14 @@ impl<'a> Cx<'a> {
             if let Kind::TopHits(spec) = &request.kind {
                 let plans = crate::search::plans(&spec.search.sort, self.input.mapping, self.input.index)?;
                 self.plans.insert(request.id, Rc::new(plans));
+            }
+            if let Kind::Composite(composite) = &request.kind {
+                check_size(composite.size)?;
+                super::composite::check(composite)?;
+            }
+            super::composite::check_place(request)?;
+            for source in request.kind.sources() {
+                self.learn(std::slice::from_ref(&source.request), lessons)?;
             }
             self.learn(&request.subs, lessons)?;
         }
@@ -251,6 +259,18 @@ impl<'a> Cx<'a> {
         self.filters.borrow_mut().insert(key, Rc::clone(&bits));
         Ok(bits)
     }
+}
+
+/// Refuses pages of more buckets than a search may return.
+fn check_size(size: usize) -> Result<()> {
+    if size <= MAX_BUCKETS {
+        return Ok(());
+    }
+    let reason = format!(
+        "Trying to create too many buckets. Must be less than or equal to: [{MAX_BUCKETS}] but was [{size}]. This limit can be \
+         set by changing the [search.max_buckets] cluster level setting."
+    );
+    Err(StoreError::new(ErrorKind::TooManyBuckets, reason))
 }
 
 /// Turns what `top_hits` chose into hits; the plans are those of the search's indices, in their order.

@@ -20,11 +20,11 @@ pub(super) struct Rounding {
 }
 
 impl Rounding {
-    fn new(spec: &Histogram) -> Self {
+    pub(super) fn new(spec: &Histogram) -> Self {
         Self { interval: spec.interval, offset: spec.offset, zone: spec.values.zone.unwrap_or_default() }
     }
 
-    fn key(self, value: f64) -> i64 {
+    pub(super) fn key(self, value: f64) -> i64 {
         match self.interval {
             Interval::Number(width) => ((value - self.offset) / width).floor() as i64,
             Interval::Fixed(width) => self.local(value, |local| local.div_euclid(width) * width),
@@ -82,7 +82,7 @@ impl Rounding {
     }
 
     /// The number a key stands for.
-    fn shown(self, key: i64) -> f64 {
+    pub(super) fn shown(self, key: i64) -> f64 {
         match self.interval {
             Interval::Number(width) => key as f64 * width + self.offset,
             _ => key as f64,

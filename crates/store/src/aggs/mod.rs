@@ -1,6 +1,7 @@
 //! Aggregations: what a search computes over all matching documents. Exact, over documents and not over samples of them.
 
 mod acc;
+mod composite;
 mod cx;
 mod field;
 mod filters;
@@ -8,6 +9,7 @@ mod histogram;
 mod metric;
 mod parse;
 mod parse_buckets;
+mod parse_composite;
 mod range;
 mod request;
 mod show;
@@ -18,7 +20,7 @@ use serde_json::{Map, Value};
 
 use acc::Level;
 use cx::{Cx, End, Lessons};
-pub(crate) use cx::{Fetch, Input};
+pub(crate) use cx::{Fetch, Input, MAX_BUCKETS};
 pub(crate) use parse::parse;
 pub use request::AggRequest;
 use request::Kind;

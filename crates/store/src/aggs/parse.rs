@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::parse_buckets;
 use super::request::{AggRequest, Filters, Kind, Metric, TopHits, Values};
+use super::{parse_buckets, parse_composite};
 use crate::dates::Zone;
 use crate::error::{Cause, ErrorKind, Result, StoreError};
 use crate::query::{Query, json_token, scalar_text};
@@ -12,7 +12,7 @@ use crate::search::SearchRequest;
 pub(super) type Object = Map<String, Value>;
 
 /// What Elasticsearch can do and this store cannot.
-const UNSUPPORTED: [&str; 54] = [
+const UNSUPPORTED: [&str; 53] = [
     "adjacency_matrix",
     "auto_date_histogram",
     "avg_bucket",
@@ -25,7 +25,6 @@ const UNSUPPORTED: [&str; 54] = [
     "categorize_text",
     "change_point",
     "children",
-    "composite",
     "cumulative_cardinality",
     "cumulative_sum",
     "derivative",
@@ -241,7 +240,13 @@ impl Parser {
             }
         }
         let missing = || StoreError::parsing(format!("Missing definition for aggregation [{name}]"));
-        let kind = kind.ok_or_else(missing)?;
+        let mut kind = kind.ok_or_else(missing)?;
+        if let Kind::Composite(composite) = &mut kind {
+            for source in &mut composite.sources {
+                source.request.id = self.next;
+                self.next += 1;
+            }
+        }
         if !subs.is_empty() && matches!(kind, Kind::Metric(..) | Kind::TopHits(_)) {
             let reason = format!("Aggregator [{name}] of type [{kind_name}] cannot accept sub-aggregations");
             return Err(StoreError::illegal(reason));
@@ -260,6 +265,7 @@ fn parse_kind(body: Body<'_>) -> Result<Kind> {
         "histogram" => Kind::Histogram(Box::new(parse_buckets::histogram(body)?)),
         "date_histogram" => Kind::Histogram(Box::new(parse_buckets::date_histogram(body)?)),
         "range" | "date_range" => Kind::Range(parse_buckets::ranges(body)?),
+        "composite" => Kind::Composite(Box::new(parse_composite::composite(body)?)),
         "filter" => Kind::Filter(Query::parse(&Value::Object(body.members.clone()))?),
         "filters" => Kind::Filters(filters(body)?),
         "missing" => Kind::Missing(body.values(|_, _| Ok(false))?),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use regex::Regex;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::dates::{CalendarUnit, Zone};
 use crate::query::Query;
@@ -37,6 +37,7 @@ pub(super) enum Kind {
     Terms(Box<Terms>),
     Histogram(Box<Histogram>),
     Range(Ranges),
+    Composite(Box<Composite>),
     Filter(Query),
     Filters(Filters),
     Missing(Values),
@@ -53,7 +54,15 @@ impl Kind {
             Self::Histogram(histogram) => Some(&histogram.values),
             Self::Range(ranges) => Some(&ranges.values),
             Self::Missing(values) | Self::Metric(_, values) => Some(values),
-            Self::Filter(_) | Self::Filters(_) | Self::Global | Self::TopHits(_) => None,
+            Self::Composite(_) | Self::Filter(_) | Self::Filters(_) | Self::Global | Self::TopHits(_) => None,
+        }
+    }
+
+    /// The aggregations that it is made of.
+    pub(super) fn sources(&self) -> &[Source] {
+        match self {
+            Self::Composite(composite) => &composite.sources,
+            _ => &[],
         }
     }
 
@@ -65,6 +74,7 @@ impl Kind {
             Self::Histogram(_) => "date_histogram",
             Self::Range(ranges) if ranges.dates => "date_range",
             Self::Range(_) => "range",
+            Self::Composite(_) => "composite",
             Self::Filter(_) => "filter",
             Self::Filters(_) => "filters",
             Self::Missing(_) => "missing",
@@ -187,6 +197,33 @@ pub(super) struct Ranges {
     pub(super) dates: bool,
     pub(super) ranges: Vec<RangeRequest>,
     pub(super) keyed: bool,
+}
+
+/// Combinations of values.
+#[derive(Debug, Clone)]
+pub(super) struct Composite {
+    pub(super) sources: Vec<Source>,
+    pub(super) size: usize,
+    /// A value for each source by its name, behind which the page begins.
+    pub(super) after: Option<Map<String, Value>>,
+}
+
+/// One of the values that a combination is of.
+#[derive(Debug, Clone)]
+pub(super) struct Source {
+    /// The aggregation that it would be alone: `terms`, `histogram` or `date_histogram`.
+    pub(super) request: AggRequest,
+    /// Whether documents without a value count.
+    pub(super) missing_bucket: bool,
+    /// Whether those come first; by default when the order is not descending.
+    pub(super) absent_first: Option<bool>,
+    pub(super) descending: bool,
+}
+
+impl Source {
+    pub(super) fn field(&self) -> Option<&str> {
+        self.request.kind.values().map(|values| values.field.as_str())
+    }
 }
 
 #[derive(Debug, Clone)]

@@ -34,6 +34,11 @@ impl Show {
         self.text(value).unwrap_or_else(|| java_double(value))
     }
 
+    /// Whether numbers are truth values.
+    pub(super) fn is_truth(&self) -> bool {
+        matches!(self, Self::Boolean)
+    }
+
     /// Whether numbers have a text beside them.
     pub(super) fn is_raw(&self) -> bool {
         matches!(self, Self::Raw)

@@ -10,7 +10,7 @@ use super::acc::{Acc, Bucket, Groups, Object, bucket_list, sort_buckets};
 use super::cx::{Cx, End, Learned};
 use super::field::{Field, Key};
 use super::request::{AggRequest, BucketOrder, Kind, OrderBy, Pick, Terms};
-use crate::error::{Result, StoreError};
+use crate::error::{Cause, ErrorKind, Result, StoreError};
 
 /// Refuses what does not fit the field, and orders that lead nowhere.
 pub(super) fn check(request: &AggRequest, terms: &Terms, field: &Field) -> Result<()> {
@@ -42,11 +42,17 @@ fn check_path(names: &[String], value: Option<&str>, mut subs: &[AggRequest]) ->
     if let Some(value) = value {
         path = format!("{path}.{value}");
     }
-    let bad =
-        |why: String| Err(StoreError::illegal(format!("Invalid aggregation order path [{path}]. {why}")));
+    let bad = |why: String| {
+        let reason = format!("Invalid aggregation order path [{path}]. {why}");
+        let error = StoreError::new(ErrorKind::InvalidPath, reason);
+        Err(error.because(Cause::new("illegal_argument_exception", why)))
+    };
     for (at, name) in names.iter().enumerate() {
         let Some(request) = subs.iter().find(|request| request.name == *name) else {
-            return bad(format!("Cannot find aggregation named [{name}]"));
+            return bad(format!(
+                "The provided aggregation [{name}] either does not exist, or is a pipeline aggregation and cannot be used to \
+                 sort the buckets."
+            ));
         };
         let last = at + 1 == names.len();
         match &request.kind {

@@ -12,7 +12,7 @@ use super::fuzzy::distance;
 use super::leaf::{Leaf as LeafQuery, for_terms};
 use super::phrase::{Phrase, Slot};
 use crate::analysis::Token;
-use crate::error::{ErrorKind, Result, StoreError};
+use crate::error::Result;
 use crate::indexing::search_error;
 use crate::mapping::{Leaf, Storage};
 
@@ -86,13 +86,11 @@ impl Compiler<'_> {
     fn analyzed(&self, leaf: &Leaf, text: &str, options: &TextOptions) -> Result<Vec<Token>> {
         let analyzer = match &options.analyzer {
             None => leaf.search_analyzer,
-            Some(name) => self.mapping.analyzers.find(name).ok_or_else(|| {
-                let error = StoreError::new(
-                    ErrorKind::IllegalArgument,
-                    format!("[match] analyzer [{name}] not found"),
-                );
-                self.fail(error)
-            })?,
+            Some(name) => self
+                .mapping
+                .analyzers
+                .find(name)
+                .ok_or_else(|| self.shard_error(format!("[match] analyzer [{name}] not found")))?,
         };
         Ok(self.mapping.analyzers.get(analyzer).tokens(text))
     }
