@@ -134,6 +134,10 @@ impl Node {
 
     /// The concrete index of a read of one document.
     pub(crate) fn read_index(&self, name: &str) -> Result<String> {
+        // Patterns and lists are taken for names here, and no index has such a one.
+        if name.contains(['*', ',']) {
+            return Err(StoreError::no_such_index(name).into());
+        }
         let mut names = self
             .resolve_names(name, ResolveOptions { allow_no_indices: false, ..ResolveOptions::default() })?;
         match (names.pop(), names.is_empty()) {

@@ -10,6 +10,7 @@ mod checks;
 mod cluster;
 mod connectors;
 mod documents;
+mod explain;
 mod fields;
 mod gets;
 mod hits;
@@ -63,6 +64,7 @@ pub(crate) fn routes() -> Routes {
     sync_jobs::routes(&mut table);
     secrets::routes(&mut table);
     checks::routes(&mut table);
+    explain::routes(&mut table);
     keys::routes(&mut table);
     security::routes(&mut table);
     table.0

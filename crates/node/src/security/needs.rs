@@ -150,6 +150,7 @@ fn on_index(method: &Method, rest: &str) -> Need {
         "_mapping" if read => index(&["view_index_metadata"], "indices:admin/mappings/get"),
         "_settings" if read => index(&["see_settings"], "indices:monitor/settings/get"),
         "_alias" if read => index(&["view_index_metadata"], "indices:admin/aliases/get"),
+        "_explain" => index(&["read"], "indices:data/read/explain"),
         "_validate" => index(&["view_index_metadata"], "indices:admin/validate/query"),
         "_analyze" => index(&["manage"], "indices:admin/analyze"),
         "_mapping" => index(&["manage"], "indices:admin/mapping/put"),

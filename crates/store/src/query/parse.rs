@@ -107,16 +107,16 @@ impl Parser {
         let Some((name, body)) = entries.next() else {
             return Err(StoreError::illegal(crate::error::EMPTY_CLAUSE).about(value));
         };
-        if !KNOWN.contains(&name.as_str()) {
-            return Err(unknown(name).about(body));
-        }
-        let Value::Object(body) = body else {
+        let Value::Object(members) = body else {
             return Err(StoreError::parsing(format!(
                 "[{name}] query malformed, no start_object after query name"
             ))
             .about(body));
         };
-        let node = self.named(name, body)?;
+        if !KNOWN.contains(&name.as_str()) {
+            return Err(unknown(name).about(body));
+        }
+        let node = self.named(name, members)?;
         if entries.next().is_some() {
             let reason = format!("[{name}] malformed query, expected [END_OBJECT] but found [FIELD_NAME]");
             return Err(StoreError::parsing(reason));
