@@ -48,7 +48,7 @@ pub(super) fn composite(body: Body<'_>) -> Result<Composite> {
 }
 
 /// The only member of an object.
-fn only<'v>(value: &'v Value) -> Result<(&'v str, &'v Value)> {
+fn only(value: &Value) -> Result<(&str, &Value)> {
     let Value::Object(object) = value else {
         return Err(unexpected(value, "START_OBJECT"));
     };

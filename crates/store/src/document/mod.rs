@@ -3,6 +3,7 @@
 mod flat;
 mod values;
 mod walk;
+mod walk_field;
 
 use std::sync::Arc;
 

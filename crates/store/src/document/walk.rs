@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::flat::{FlatDoc, KeywordKind};
-use super::values::{self, BadValue};
+use super::flat::FlatDoc;
+use super::values;
 use crate::error::{Cause, ErrorKind, Result, StoreError};
 use crate::json::{JsonError, Reader, Token, line_col};
 use crate::mapping::{
-    Dynamic, FieldType, Leaf, Mapping, Node, ObjectNode, Storage, add_new_field, join, strict_error,
+    Dynamic, FieldType, Leaf, Mapping, Node, ObjectNode, add_new_field, join, strict_error,
 };
 
 /// The document's fields, and those the mapping does not know yet.
@@ -34,10 +34,10 @@ const METADATA: [&str; 9] = [
 
 pub(super) struct Walker<'a> {
     text: &'a str,
-    reader: Reader<'a>,
-    mapping: &'a Mapping,
+    pub(super) reader: Reader<'a>,
+    pub(super) mapping: &'a Mapping,
     id: Option<&'a str>,
-    flat: FlatDoc,
+    pub(super) flat: FlatDoc,
     new_fields: ObjectNode,
     /// Keys seen in the objects that are open; each object owns the part from its beginning.
     keys: Vec<Cow<'a, str>>,
@@ -102,7 +102,7 @@ impl<'a> Walker<'a> {
     }
 
     /// The error for text that is not JSON.
-    fn syntax(&self, error: &JsonError) -> StoreError {
+    pub(super) fn syntax(&self, error: &JsonError) -> StoreError {
         let (line, col) = self.position(error.offset);
         let inner = format!("[{line}:{col}] {}", error.message);
         let kind = if error.offset >= self.text.len() {
@@ -120,7 +120,7 @@ impl<'a> Walker<'a> {
             .because(Cause::new(cause, why))
     }
 
-    fn token(&mut self) -> Result<Token<'a>> {
+    pub(super) fn token(&mut self) -> Result<Token<'a>> {
         self.reader.token().map_err(|error| self.syntax(&error))
     }
 
@@ -128,7 +128,7 @@ impl<'a> Walker<'a> {
         self.reader.skip_rest(token).map_err(|error| self.syntax(&error))
     }
 
-    fn element(&mut self, first: &mut bool) -> Result<bool> {
+    pub(super) fn element(&mut self, first: &mut bool) -> Result<bool> {
         self.reader.element(first).map_err(|error| self.syntax(&error))
     }
 
@@ -341,7 +341,7 @@ impl<'a> Walker<'a> {
 
     /// Notes a field the mapping lacks. What was noted first stays; a contradiction shows when the document is read
     /// again under the new mapping.
-    fn add_new(&mut self, path: &str, node: Node) {
+    pub(super) fn add_new(&mut self, path: &str, node: Node) {
         let full = self.mapping.limits.ignore_beyond
             && self.mapping.root().count() + self.new_fields.count() >= self.mapping.limits.total_fields;
         if full {
@@ -359,7 +359,7 @@ impl<'a> Walker<'a> {
         add_new_field(&mut self.new_fields, path, node);
     }
 
-    fn bad_value(&self, leaf: &Leaf, at: usize, preview: &str, cause: Cause) -> StoreError {
+    pub(super) fn bad_value(&self, leaf: &Leaf, at: usize, preview: &str, cause: Cause) -> StoreError {
         let (line, col) = self.position(at);
         let id = self.id.map_or_else(String::new, |id| format!(" in document with id '{id}'"));
         let reason = format!(
@@ -368,151 +368,6 @@ impl<'a> Walker<'a> {
             leaf.ty.name()
         );
         StoreError::new(ErrorKind::DocumentParsing, reason).because(cause)
-    }
-
-    /// A scalar for a field and its multi-fields.
-    fn scalar(&mut self, leaf: &Arc<Leaf>, token: &Token<'a>, at: usize) -> Result<()> {
-        self.add_checked(leaf, token, at)?;
-        for sub in self.sub_leaves(leaf) {
-            self.add_checked(&sub, token, at)?;
-        }
-        for target in &leaf.copy_to {
-            match self.mapping.find(target).cloned() {
-                Some(target) => self.scalar_copy(&target, token, at)?,
-                None => {
-                    let node = self.mapping.infer(target, token)?;
-                    if !matches!(token, Token::Null) {
-                        self.add_new(target, node);
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Copies do not copy on.
-    fn scalar_copy(&mut self, leaf: &Arc<Leaf>, token: &Token<'a>, at: usize) -> Result<()> {
-        self.add_checked(leaf, token, at)?;
-        for sub in self.sub_leaves(leaf) {
-            self.add_checked(&sub, token, at)?;
-        }
-        Ok(())
-    }
-
-    fn sub_leaves(&self, leaf: &Leaf) -> Vec<Arc<Leaf>> {
-        leaf.subs.iter().filter_map(|id| self.mapping.leaf(*id).cloned()).collect()
-    }
-
-    fn add_checked(&mut self, leaf: &Leaf, token: &Token<'a>, at: usize) -> Result<()> {
-        match self.add(leaf, token) {
-            Ok(()) => Ok(()),
-            Err(_) if leaf.ignore_malformed => Ok(()),
-            Err(BadValue { cause, preview }) => {
-                let preview =
-                    preview.unwrap_or_else(|| values::scalar_text(token).unwrap_or("null").to_owned());
-                Err(self.bad_value(leaf, at, &preview, cause))
-            }
-        }
-    }
-
-    fn add(&mut self, leaf: &Leaf, token: &Token<'a>) -> std::result::Result<(), BadValue> {
-        if matches!(token, Token::Null) {
-            return match super::null_token(leaf) {
-                Some(token) => self.add(leaf, &token),
-                None => Ok(()),
-            };
-        }
-        match leaf.ty.storage() {
-            Storage::Text => {
-                let text = values::scalar_text(token).unwrap_or_default();
-                if leaf.indexed {
-                    self.flat.add_text(leaf.analyzer, leaf.id, text);
-                    self.flat.add_length(leaf.id, self.mapping.analyzers.get(leaf.analyzer).length(text));
-                }
-                Ok(())
-            }
-            Storage::Keyword if leaf.ty == FieldType::Ip => {
-                let text = values::ip(token)?;
-                self.keyword(leaf, &text)
-            }
-            Storage::Keyword => {
-                let text = values::scalar_text(token).unwrap_or_default();
-                if leaf.ignore_above != usize::MAX
-                    && text.len() > leaf.ignore_above
-                    && text.chars().count() > leaf.ignore_above
-                {
-                    return Ok(());
-                }
-                match &leaf.normalizer {
-                    Some(normalizer) => self.keyword(leaf, &normalizer.normalize(text)),
-                    None => self.keyword(leaf, text),
-                }
-            }
-            Storage::Int | Storage::Float => {
-                if let Some(number) = values::number(leaf, token)? {
-                    if leaf.indexed || leaf.doc_values {
-                        self.flat.add_number(leaf.id, number);
-                    }
-                } else if let Some(token) = super::null_token(leaf) {
-                    return self.add(leaf, &token);
-                }
-                Ok(())
-            }
-            Storage::Flattened => {
-                let text = values::scalar_text(token).unwrap_or_default();
-                self.keyword(leaf, text)
-            }
-            Storage::Nothing => Ok(()),
-        }
-    }
-
-    fn keyword(&mut self, leaf: &Leaf, text: &str) -> std::result::Result<(), BadValue> {
-        let kind = match (leaf.indexed, leaf.doc_values) {
-            (true, _) => KeywordKind::Indexed,
-            (false, true) => KeywordKind::Column,
-            (false, false) => return Ok(()),
-        };
-        values::check_term(&leaf.path, text)?;
-        self.flat.add_keyword(kind, leaf.id, text);
-        Ok(())
-    }
-
-    /// Any value below a flattened field.
-    fn flattened(&mut self, leaf: &Arc<Leaf>, key: &str) -> Result<()> {
-        self.reader.peek();
-        let at = self.reader.offset();
-        let token = self.token()?;
-        match &token {
-            Token::ObjectStart => self.flattened_object(leaf, key),
-            Token::ArrayStart => {
-                let mut first = true;
-                while self.element(&mut first)? {
-                    self.flattened(leaf, key)?;
-                }
-                Ok(())
-            }
-            Token::Null => Ok(()),
-            scalar => {
-                let text = values::scalar_text(scalar).unwrap_or_default();
-                if text.chars().count() > leaf.ignore_above {
-                    return Ok(());
-                }
-                let keyed = format!("{key}\0{text}");
-                let bad = |walker: &Self, error: BadValue| walker.bad_value(leaf, at, text, error.cause);
-                values::check_term(&leaf.path, &keyed).map_err(|error| bad(self, error))?;
-                self.keyword(leaf, text).map_err(|error| bad(self, error))?;
-                self.flat.add_keyword(KeywordKind::Keyed, leaf.id, &keyed);
-                Ok(())
-            }
-        }
-    }
-
-    fn flattened_object(&mut self, leaf: &Arc<Leaf>, path: &str) -> Result<()> {
-        let mut first = true;
-        while let Some(key) = self.reader.key(&mut first).map_err(|error| self.syntax(&error))? {
-            self.flattened(leaf, &join(path, &key))?;
-        }
-        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::ast::Bounds;
-use super::parse::scalar_text;
+use super::parse_value::scalar_text;
 use crate::dates::{DateFormats, Zone, resolve_math};
 use crate::error::{Cause, ErrorKind, StoreError};
 use crate::mapping::{FieldType, Leaf, Storage};

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use regex::RegexBuilder;
 use serde_json::Value;
 use tantivy::Term;
 use tantivy::query::{
@@ -13,14 +12,15 @@ use tantivy::query::{
 use tantivy::schema::Field;
 
 use super::ast::{BoolNode, Bounds, Node, minimum_should_match};
-use super::bounds::{self, BadValue, Clock, NumberRange};
+use super::bounds::{self, BadValue, Clock};
+use super::compile_range::keyword_range;
 use super::leaf::{Boosting, Leaf as LeafQuery, Matcher};
-use super::parse::scalar_text;
+use super::parse_value::scalar_text;
 use crate::document::{canonical_ip, fields};
 use crate::error::{Cause, ErrorKind, Result, StoreError};
 use crate::indexing::View;
 use crate::mapping::{FieldType, Leaf, Mapping, Storage};
-use crate::names::{Glob, simple_match};
+use crate::names::simple_match;
 
 /// Fields one query without named fields looks at.
 const MAX_FIELDS: usize = 1_024;
@@ -57,9 +57,6 @@ pub(crate) fn column_of(leaf: &Leaf) -> String {
         _ => format!("n.{}", leaf.key),
     }
 }
-
-/// The longest regular expression.
-const MAX_REGEX: usize = 1_000;
 
 impl<'a> Compiler<'a> {
     pub(crate) fn new(
@@ -226,38 +223,6 @@ impl<'a> Compiler<'a> {
         self.mapping.leaves().iter().filter(usable).take(MAX_FIELDS).cloned().collect()
     }
 
-    /// The same kind of query on one field or, with a pattern, on all string fields it means.
-    fn on_fields(
-        &self,
-        field: &str,
-        query: &str,
-        make: impl Fn(&Arc<Leaf>) -> Result<Compiled>,
-    ) -> Result<Compiled> {
-        if field.contains('*') {
-            let leaves = self.leaves(field);
-            let strings =
-                leaves.iter().filter(|leaf| matches!(leaf.ty.storage(), Storage::Text | Storage::Keyword));
-            return Ok(dis_max(strings.map(make).collect::<Result<Vec<_>>>()?, 0.0));
-        }
-        if field == "_id" {
-            return self.id_pattern(query, field);
-        }
-        let Some(leaf) = self.mapping.find(field) else { return Ok(none()) };
-        match leaf.ty.storage() {
-            Storage::Text | Storage::Keyword | Storage::Flattened => make(leaf),
-            _ => Err(self.shard_error(format!(
-                "Can only use {query} queries on keyword, text and wildcard fields - not on [{field}] which is of type [{}]",
-                leaf.ty.name()
-            ))),
-        }
-    }
-
-    fn id_pattern(&self, query: &str, field: &str) -> Result<Compiled> {
-        Err(self.shard_error(format!(
-            "Can only use {query} queries on keyword, text and wildcard fields - not on [{field}] which is of type [_id]"
-        )))
-    }
-
     /// The search index's field of a string field.
     pub(super) fn field_of(leaf: &Leaf) -> Field {
         match leaf.ty.storage() {
@@ -387,80 +352,6 @@ impl<'a> Compiler<'a> {
         )))
     }
 
-    fn seq_range(&self, bounds: &Bounds) -> Result<Compiled> {
-        let number = |bound: &Option<(Value, bool)>, open: i128, step: i128| match bound {
-            None => Ok(open),
-            Some((value, included)) => {
-                let text = scalar_text(value);
-                let number: i128 = text.parse().map_err(|_| {
-                    self.not_created("number_format_exception", format!("For input string: \"{text}\""))
-                })?;
-                Ok(if *included { number } else { number + step })
-            }
-        };
-        let range =
-            NumberRange::Int(number(&bounds.lower, i128::MIN, 1)?, number(&bounds.upper, i128::MAX, -1)?);
-        Ok(Box::new(LeafQuery::Numbers { column: "s".to_owned(), range }))
-    }
-
-    fn range(&self, field: &str, bounds: &Bounds) -> Result<Compiled> {
-        if field.contains('*') {
-            let lenient = |leaf: &Arc<Leaf>| self.leaf_range(leaf, bounds).unwrap_or_else(|_| none());
-            return Ok(dis_max(self.leaves(field).iter().map(lenient).collect(), 0.0));
-        }
-        if field == "_seq_no" {
-            return self.seq_range(bounds);
-        }
-        match self.mapping.find(field) {
-            Some(leaf) => self.leaf_range(leaf, bounds),
-            None => Ok(none()),
-        }
-    }
-
-    fn leaf_range(&self, leaf: &Leaf, bounds: &Bounds) -> Result<Compiled> {
-        self.check_searchable(leaf)?;
-        match leaf.ty.storage() {
-            Storage::Int | Storage::Float => {
-                let range = bounds::between(leaf, bounds, self.clock()).map_err(|bad| self.bad_value(bad))?;
-                Ok(Box::new(LeafQuery::Numbers { column: column_of(leaf), range }))
-            }
-            Storage::Keyword if leaf.ty == FieldType::Ip => self.ip_range(leaf, bounds),
-            Storage::Keyword | Storage::Flattened => {
-                let text = |bound: &Option<(Value, bool)>| {
-                    bound
-                        .as_ref()
-                        .map(|(value, included)| (Self::keyword_text(leaf, &scalar_text(value)), *included))
-                };
-                let (lower, upper) = (text(&bounds.lower), text(&bounds.upper));
-                let borrow = |bound: &Option<(String, bool)>| {
-                    bound.as_ref().map(|(text, included)| (text.clone(), *included))
-                };
-                let (lower, upper) = (borrow(&lower), borrow(&upper));
-                Ok(Box::new(keyword_range(
-                    leaf,
-                    lower.as_ref().map(|(text, included)| (text.as_str(), *included)),
-                    upper.as_ref().map(|(text, included)| (text.as_str(), *included)),
-                )))
-            }
-            Storage::Text => {
-                let bounds = bounds.clone();
-                let inside = move |text: &str| {
-                    let above = bounds.lower.as_ref().is_none_or(|(low, included)| {
-                        let low = scalar_text(low);
-                        if *included { text >= low.as_str() } else { text > low.as_str() }
-                    });
-                    above
-                        && bounds.upper.as_ref().is_none_or(|(high, included)| {
-                            let high = scalar_text(high);
-                            if *included { text <= high.as_str() } else { text < high.as_str() }
-                        })
-                };
-                Ok(self.pattern(leaf, "", Some(Arc::new(inside))))
-            }
-            Storage::Nothing => Ok(none()),
-        }
-    }
-
     fn exists(&self, field: &str) -> Compiled {
         if matches!(field, "_id" | "_index" | "_source" | "_seq_no" | "_version") {
             return Box::new(AllQuery);
@@ -494,74 +385,6 @@ impl<'a> Compiler<'a> {
         }
         Box::new(LeafQuery::Exists { columns })
     }
-
-    /// Terms of a field that begin so and match.
-    pub(super) fn pattern(&self, leaf: &Leaf, literal: &str, matcher: Option<Matcher>) -> Compiled {
-        let field = Self::field_of(leaf);
-        let skip = term_of(field, &leaf.key, "").serialized_value_bytes().len();
-        let prefix = term_of(field, &leaf.key, literal).serialized_value_bytes().to_vec();
-        Box::new(LeafQuery::Pattern { field, prefix, skip, matcher })
-    }
-
-    /// The text of a pattern as the field's terms are written; on a text field only where that is asked for.
-    fn pattern_text(&self, leaf: &Leaf, text: &str, analyzed: bool) -> String {
-        match leaf.ty.storage() {
-            Storage::Text if !analyzed => text.to_owned(),
-            Storage::Text => self.mapping.analyzers.get(leaf.search_analyzer).normalize(text),
-            _ => leaf
-                .normalizer
-                .as_ref()
-                .map_or_else(|| text.to_owned(), |normalizer| normalizer.normalize(text)),
-        }
-    }
-
-    pub(super) fn prefix(&self, leaf: &Leaf, text: &str, case_insensitive: bool) -> Result<Compiled> {
-        self.check_searchable(leaf)?;
-        if case_insensitive {
-            let wanted = text.to_lowercase();
-            return Ok(self.pattern(
-                leaf,
-                "",
-                Some(Arc::new(move |term| term.to_lowercase().starts_with(&wanted))),
-            ));
-        }
-        Ok(self.pattern(leaf, text, None))
-    }
-
-    fn wildcard(&self, leaf: &Leaf, text: &str, case_insensitive: bool) -> Compiled {
-        if case_insensitive {
-            let glob = Glob::new(&text.to_lowercase().chars().collect::<Vec<_>>(), true);
-            return self.pattern(leaf, "", Some(Arc::new(move |term| glob.matches(&term.to_lowercase()))));
-        }
-        let glob = Glob::new(&text.chars().collect::<Vec<_>>(), true);
-        let literal = glob.literal_prefix();
-        self.pattern(leaf, &literal, Some(Arc::new(move |term| glob.matches(term))))
-    }
-
-    fn regexp(&self, leaf: &Leaf, text: &str, case_insensitive: bool) -> Result<Compiled> {
-        let length = text.chars().count();
-        if length > MAX_REGEX {
-            let reason = format!(
-                "The length of regex [{length}] used in the Regexp Query request has exceeded the allowed maximum of \
-                 [{MAX_REGEX}]. This maximum can be set by changing the [index.max_regex_length] index level setting."
-            );
-            return Err(self.not_created("illegal_argument_exception", reason));
-        }
-        let regex = RegexBuilder::new(&format!("^(?:{text})$"))
-            .case_insensitive(case_insensitive)
-            .dot_matches_new_line(true)
-            .size_limit(1 << 20)
-            .build()
-            .map_err(|error| {
-                let why = error.to_string();
-                let why = why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                self.not_created(
-                    "illegal_argument_exception",
-                    format!("{why} in the regular expression [{text}]"),
-                )
-            })?;
-        Ok(self.pattern(leaf, "", Some(Arc::new(move |term| regex.is_match(term)))))
-    }
 }
 
 /// Documents by id.
@@ -569,11 +392,6 @@ fn ids_query(ids: &[String]) -> Compiled {
     let unique: BTreeSet<&String> = ids.iter().collect();
     let terms = unique.into_iter().map(|id| Term::from_field_text(fields::ID, id)).collect();
     Box::new(LeafQuery::Set { field: fields::ID, terms: Arc::new(terms) })
-}
-
-fn keyword_range(leaf: &Leaf, lower: Option<(&str, bool)>, upper: Option<(&str, bool)>) -> LeafQuery {
-    let bytes = |(text, included): (&str, bool)| (text.as_bytes().to_vec(), included);
-    LeafQuery::Keywords { column: column_of(leaf), lower: lower.map(bytes), upper: upper.map(bytes) }
 }
 
 /// The best of several queries.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::ast::Bounds;
 use super::compile::{Compiled, Compiler};
 use super::leaf::Matcher;
-use super::parse::scalar_text;
+use super::parse_value::scalar_text;
 use crate::document::ip_number;
 use crate::error::Result;
 use crate::mapping::Leaf;

@@ -4,15 +4,20 @@ pub(crate) mod ast;
 mod bounds;
 mod compile;
 mod compile_ip;
+mod compile_pattern;
+mod compile_range;
 mod compile_score;
 mod compile_text;
 mod fuzzy;
 mod leaf;
 mod named;
 mod parse;
+mod parse_term;
 mod parse_text;
+mod parse_value;
 mod phrase;
 mod score;
+mod string_atoms;
 mod string_query;
 
 use serde_json::Value;
@@ -21,7 +26,7 @@ use ast::{BoolNode, Node};
 pub(crate) use compile::{Compiler, column_of};
 pub(crate) use leaf::open_column;
 pub(crate) use named::named;
-pub(crate) use parse::{json_token, scalar_text};
+pub(crate) use parse_value::{json_token, scalar_text};
 
 use crate::error::Result;
 

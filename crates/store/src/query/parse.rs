@@ -1,18 +1,14 @@
 //! Reading queries in Elasticsearch's form.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::ast::{BoolNode, Bounds, Fuzziness, FuzzyOptions, Node};
-use super::parse_text;
-use crate::dates::Zone;
+use super::ast::{BoolNode, Node};
+use super::parse_value::{Object, boost_only, json_token, not_supported, number, scalar_text};
+use super::{parse_term, parse_text};
 use crate::error::{ErrorKind, Result, StoreError};
-
-type Object = Map<String, Value>;
 
 /// Elasticsearch's `indices.query.bool.max_nested_depth`.
 const MAX_DEPTH: usize = 30;
-/// Terms of one `terms` query.
-const MAX_TERMS: usize = 65_536;
 
 const KNOWN: [&str; 27] = [
     "match_all",
@@ -134,13 +130,13 @@ impl Parser {
             "multi_match" | "combined_fields" => parse_text::multi_match(name, body),
             "query_string" => parse_text::query_string(body),
             "simple_query_string" => parse_text::simple_query_string(body),
-            "term" => term(body),
-            "terms" => terms(body),
-            "range" => range(body),
-            "exists" => exists(body),
-            "ids" => ids(body),
-            "prefix" | "wildcard" | "regexp" => pattern(name, body),
-            "fuzzy" => fuzzy(body),
+            "term" => parse_term::term(body),
+            "terms" => parse_term::terms(body),
+            "range" => parse_term::range(body),
+            "exists" => parse_term::exists(body),
+            "ids" => parse_term::ids(body),
+            "prefix" | "wildcard" | "regexp" => parse_term::pattern(name, body),
+            "fuzzy" => parse_term::fuzzy(body),
             "bool" => self.boolean(body),
             "constant_score" => self.constant_score(body),
             "dis_max" => self.dis_max(body),
@@ -281,7 +277,7 @@ impl Parser {
     }
 }
 
-fn unsupported(name: &str) -> StoreError {
+pub(super) fn unsupported(name: &str) -> StoreError {
     StoreError::new(
         ErrorKind::Unsupported,
         format!("the query [{name}] is not supported by the embedded node"),
@@ -301,323 +297,4 @@ fn unknown(name: &str) -> StoreError {
     let hint = KNOWN.iter().find(near).map(|known| format!(" did you mean [{known}]?")).unwrap_or_default();
     StoreError::parsing(format!("unknown query [{name}]{hint}"))
         .because(crate::Cause::new("named_object_not_found_exception", format!("unknown field [{name}]")))
-}
-
-pub(super) fn not_supported(query: &str, key: &str) -> StoreError {
-    StoreError::parsing(format!("[{query}] query does not support [{key}]"))
-}
-
-/// What Elasticsearch's parser calls a value.
-pub(crate) fn json_token(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "VALUE_NULL",
-        Value::Bool(_) => "VALUE_BOOLEAN",
-        Value::Number(_) => "VALUE_NUMBER",
-        Value::String(_) => "VALUE_STRING",
-        Value::Array(_) => "START_ARRAY",
-        Value::Object(_) => "START_OBJECT",
-    }
-}
-
-/// A scalar as text.
-pub(crate) fn scalar_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-pub(super) fn number(query: &str, key: &str, value: &Value) -> Result<f32> {
-    let number = value.as_f64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
-    match number {
-        Some(number) if key == "boost" && number < 0.0 => Err(StoreError::illegal(format!(
-            "negative [boost] are not allowed in [{query}], use a value between 0 and 1 to deboost"
-        ))),
-        Some(number) => Ok(number as f32),
-        None => Err(StoreError::parsing(format!(
-            "[{query}] [{key}] must be a number, not [{}]",
-            scalar_text(value)
-        ))),
-    }
-}
-
-pub(super) fn whole(query: &str, key: &str, value: &Value) -> Result<usize> {
-    let number = value.as_u64().or_else(|| value.as_str().and_then(|text| text.parse().ok()));
-    number.and_then(|number| usize::try_from(number).ok()).ok_or_else(|| {
-        StoreError::illegal(format!("[{query}] [{key}] must be a whole number, not [{}]", scalar_text(value)))
-    })
-}
-
-pub(super) fn flag(query: &str, key: &str, value: &Value) -> Result<bool> {
-    match value {
-        Value::Bool(on) => Ok(*on),
-        Value::String(text) if text == "true" => Ok(true),
-        Value::String(text) if text == "false" => Ok(false),
-        other => {
-            let shown = scalar_text(other);
-            Err(StoreError::illegal(format!("[{query}] [{key}] must be true or false, not [{shown}]")))
-        }
-    }
-}
-
-pub(super) fn fuzziness(value: &Value) -> Result<Fuzziness> {
-    let text = scalar_text(value);
-    let bad = || {
-        StoreError::illegal(format!(
-            "Failed to parse fuzziness [{text}]: 0, 1, 2, AUTO or AUTO:low,high are accepted"
-        ))
-    };
-    if text.eq_ignore_ascii_case("auto") {
-        return Ok(Fuzziness::Auto(3, 6));
-    }
-    if let Some(bounds) = text.strip_prefix("AUTO:").or_else(|| text.strip_prefix("auto:")) {
-        let (low, high) = bounds.split_once(',').ok_or_else(bad)?;
-        return Ok(Fuzziness::Auto(low.parse().map_err(|_| bad())?, high.parse().map_err(|_| bad())?));
-    }
-    match text.parse::<f32>() {
-        Ok(edits) if (0.0..=2.0).contains(&edits) => Ok(Fuzziness::Edits(edits as u8)),
-        _ => Err(bad()),
-    }
-}
-
-/// A body that may hold `boost` only.
-fn boost_only(query: &str, body: &Object) -> Result<f32> {
-    let mut boost = 1.0;
-    for (key, value) in body {
-        match key.as_str() {
-            "boost" => boost = number(query, key, value)?,
-            "_name" => {}
-            other => {
-                let reason = format!("[{query}] unknown field [{other}]");
-                return Err(StoreError::parsing(reason.clone())
-                    .because(crate::Cause::new("x_content_parse_exception", reason)));
-            }
-        }
-    }
-    Ok(boost)
-}
-
-/// The one field of a query's body, with what it holds.
-pub(super) fn one_field<'b>(query: &str, body: &'b Object) -> Result<Option<(&'b String, &'b Value)>> {
-    let mut fields = body.iter().filter(|(key, _)| !matches!(key.as_str(), "boost" | "_name"));
-    let first = fields.next();
-    if let (Some((first, _)), Some((second, _))) = (first, fields.next()) {
-        let reason =
-            format!("[{query}] query doesn't support multiple fields, found [{first}] and [{second}]");
-        return Err(StoreError::parsing(reason));
-    }
-    Ok(first)
-}
-
-fn term(body: &Object) -> Result<Node> {
-    let Some((field, value)) = one_field("term", body)? else {
-        return Err(StoreError::illegal("field name is null or empty"));
-    };
-    let (mut wanted, mut case_insensitive, mut boost) = (Value::Null, false, 1.0);
-    match value {
-        Value::Array(_) => return Err(StoreError::parsing("[term] query does not support array of values")),
-        Value::Object(options) => {
-            for (key, value) in options {
-                match key.as_str() {
-                    "value" | "term" => wanted = value.clone(),
-                    "case_insensitive" => case_insensitive = flag("term", key, value)?,
-                    "boost" => boost = number("term", key, value)?,
-                    "_name" => {}
-                    other => return Err(not_supported("term", other).about(value)),
-                }
-            }
-        }
-        scalar => wanted = scalar.clone(),
-    }
-    if wanted.is_null() {
-        return Err(StoreError::illegal("value cannot be null"));
-    }
-    Ok(Node::Term { field: field.clone(), value: wanted, case_insensitive }.boosted(boost))
-}
-
-fn terms(body: &Object) -> Result<Node> {
-    let (mut found, mut boost) = (None, 1.0);
-    for (key, value) in body {
-        match (key.as_str(), value) {
-            ("boost", value) => boost = number("terms", "boost", value)?,
-            ("_name", _) => {}
-            (_, Value::Array(_)) if found.is_some() => {
-                return Err(StoreError::parsing("[terms] query does not support multiple fields"));
-            }
-            (_, Value::Array(values)) => found = Some((key.clone(), values)),
-            (_, Value::Object(_)) => return Err(unsupported("terms lookup")),
-            (other, _) => return Err(not_supported("terms", other).about(value)),
-        }
-    }
-    let (field, values) = found.ok_or_else(|| {
-        StoreError::parsing("[terms] query requires a field name, followed by array of terms or a document lookup specification")
-    })?;
-    if values.len() > MAX_TERMS {
-        return Err(StoreError::illegal(format!(
-            "The number of terms [{}] used in the Terms Query request has exceeded the allowed maximum of [{MAX_TERMS}]. This \
-             maximum can be set by changing the [index.max_terms_count] index level setting.",
-            values.len()
-        )));
-    }
-    if let Some(null) = values.iter().find(|value| value.is_null()) {
-        return Err(StoreError::parsing("No value specified for terms query").about(null));
-    }
-    if let Some(list) = values.iter().find(|value| value.is_array()) {
-        let reason = format!("[terms] unknown token [END_ARRAY] after [{field}]");
-        return Err(StoreError::parsing(reason).about(list));
-    }
-    let values = values.clone();
-    Ok(Node::Terms { field, values }.boosted(boost))
-}
-
-fn range(body: &Object) -> Result<Node> {
-    let Some((field, value)) = one_field("range", body)? else {
-        return Err(StoreError::illegal("field name is null or empty"));
-    };
-    let Value::Object(options) = value else { return Err(not_supported("range", field)) };
-    let (mut bounds, mut boost) = (Bounds::default(), 1.0);
-    let given = |value: &Value, included: bool| (!value.is_null()).then(|| (value.clone(), included));
-    for (key, value) in options {
-        match key.as_str() {
-            "gt" => bounds.lower = given(value, false),
-            "gte" => bounds.lower = given(value, true),
-            "lt" => bounds.upper = given(value, false),
-            "lte" => bounds.upper = given(value, true),
-            "format" => bounds.format = value.as_str().map(str::to_owned),
-            "time_zone" => bounds.time_zone = Some(zone(value)?),
-            "boost" => boost = number("range", key, value)?,
-            "relation" => relation(value)?,
-            "_name" => {}
-            other => return Err(not_supported("range", other).about(value)),
-        }
-    }
-    Ok(Node::Range { field: field.clone(), bounds }.boosted(boost))
-}
-
-/// The name of a time zone, if there is such a one.
-fn zone(value: &Value) -> Result<String> {
-    let name = scalar_text(value);
-    if Zone::parse(&name).is_some() {
-        return Ok(name);
-    }
-    let why = format!("Unknown time-zone ID: {name}");
-    let error = StoreError::illegal(format!("java.time.zone.ZoneRulesException: {why}"));
-    Err(error.because(crate::Cause::new("zone_rules_exception", why)))
-}
-
-/// How ranges relate; it says something about fields of ranges only, which there are not.
-fn relation(value: &Value) -> Result<()> {
-    let name = scalar_text(value);
-    if ["intersects", "contains", "within", "disjoint"].contains(&name.to_lowercase().as_str()) {
-        return Ok(());
-    }
-    Err(StoreError::illegal(format!("{name} is not a valid relation")))
-}
-
-fn exists(body: &Object) -> Result<Node> {
-    let (mut field, mut boost) = (None, 1.0);
-    for (key, value) in body {
-        match key.as_str() {
-            "field" => field = value.as_str().map(str::to_owned),
-            "boost" => boost = number("exists", key, value)?,
-            "_name" => {}
-            other => return Err(not_supported("exists", other).about(value)),
-        }
-    }
-    let field = field.ok_or_else(|| StoreError::parsing("[exists] must be provided with a [field]"))?;
-    Ok(Node::Exists { field }.boosted(boost))
-}
-
-fn ids(body: &Object) -> Result<Node> {
-    let (mut ids, mut boost) = (None, 1.0);
-    for (key, value) in body {
-        match (key.as_str(), value) {
-            ("values", Value::Array(list)) => {
-                if let Some(bad) = list.iter().find(|id| id.is_null() || id.is_array() || id.is_object()) {
-                    return Err(bad_id(bad));
-                }
-                ids = Some(list.iter().map(scalar_text).collect());
-            }
-            ("values", Value::String(one)) => ids = Some(vec![one.clone()]),
-            ("values", other) => {
-                let kind = json_token(other);
-                let reason = format!("[ids] values doesn't support values of type: {kind}");
-                return Err(StoreError::parsing(reason));
-            }
-            ("boost", value) => boost = number("ids", key, value)?,
-            ("_name" | "type", _) => {}
-            (other, _) => {
-                let hint = if other == "value" { " did you mean [values]?" } else { "" };
-                let reason = format!("[ids] unknown field [{other}]{hint}");
-                let cause = crate::Cause::new("x_content_parse_exception", reason.clone());
-                return Err(StoreError::parsing(reason).because(cause));
-            }
-        }
-    }
-    let ids = ids.ok_or_else(|| StoreError::parsing("[ids] requires 'values'"))?;
-    Ok(Node::Ids(ids).boosted(boost))
-}
-
-fn bad_id(value: &Value) -> StoreError {
-    let reason = "[ids] failed to parse field [values]";
-    let found = format!("Expected text but found {}", json_token(value));
-    let inner = crate::Cause::new("illegal_argument_exception", found);
-    let mut cause = crate::Cause::new("x_content_parse_exception", reason);
-    cause.caused_by = Some(Box::new(inner));
-    StoreError::parsing(reason).about(value).because(cause)
-}
-
-fn pattern(query: &str, body: &Object) -> Result<Node> {
-    let Some((field, value)) = one_field(query, body)? else {
-        return Err(StoreError::illegal("field name is null or empty"));
-    };
-    let (mut text, mut case_insensitive, mut boost) = (None, false, 1.0);
-    match value {
-        Value::Object(options) => {
-            for (key, value) in options {
-                match key.as_str() {
-                    "value" | "wildcard" | "prefix" => text = (!value.is_null()).then(|| scalar_text(value)),
-                    "case_insensitive" => case_insensitive = flag(query, key, value)?,
-                    "boost" => boost = number(query, key, value)?,
-                    "rewrite" | "flags" | "flags_value" | "max_determinized_states" | "_name" => {}
-                    other => return Err(not_supported(query, other).about(value)),
-                }
-            }
-        }
-        Value::Null => {}
-        scalar => text = Some(scalar_text(scalar)),
-    }
-    let value = text.ok_or_else(|| StoreError::illegal("value cannot be null"))?;
-    let field = field.clone();
-    let node = match query {
-        "prefix" => Node::Prefix { field, value, case_insensitive, analyzed: false },
-        "wildcard" => Node::Wildcard { field, value, case_insensitive, analyzed: false },
-        _ => Node::Regexp { field, value, case_insensitive },
-    };
-    Ok(node.boosted(boost))
-}
-
-fn fuzzy(body: &Object) -> Result<Node> {
-    let Some((field, value)) = one_field("fuzzy", body)? else {
-        return Err(StoreError::illegal("field name is null or empty"));
-    };
-    let mut options = FuzzyOptions::new(Fuzziness::Auto(3, 6));
-    let (mut text, mut boost) = (None, 1.0);
-    match value {
-        Value::Object(given) => {
-            for (key, value) in given {
-                match key.as_str() {
-                    "value" | "term" => text = (!value.is_null()).then(|| scalar_text(value)),
-                    "fuzziness" => options.fuzziness = fuzziness(value)?,
-                    "prefix_length" => options.prefix_length = whole("fuzzy", key, value)?,
-                    "max_expansions" => options.max_expansions = whole("fuzzy", key, value)?.max(1),
-                    "transpositions" => options.transpositions = flag("fuzzy", key, value)?,
-                    "boost" => boost = number("fuzzy", key, value)?,
-                    "rewrite" | "_name" => {}
-                    other => return Err(not_supported("fuzzy", other).about(value)),
-                }
-            }
-        }
-        Value::Null => {}
-        scalar => text = Some(scalar_text(scalar)),
-    }
-    let value = text.ok_or_else(|| StoreError::illegal("query value cannot be null"))?;
-    Ok(Node::Fuzzy { field: field.clone(), value, options }.boosted(boost))
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::ast::{BoostedField, FuzzyOptions, MultiKind, Node, TextKind, TextOptions};
-use super::parse::{flag, fuzziness, json_token, not_supported, number, one_field, scalar_text, whole};
+use super::parse_value::{flag, fuzziness, json_token, not_supported, number, one_field, scalar_text, whole};
 use super::string_query::{self, Syntax};
 use crate::error::{ErrorKind, Result, StoreError};
 

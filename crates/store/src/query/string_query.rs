@@ -2,9 +2,8 @@
 
 use serde_json::Value;
 
-use super::ast::{
-    BoolNode, BoostedField, Bounds, Fuzziness, FuzzyOptions, MultiKind, Node, TextKind, TextOptions,
-};
+use super::ast::{BoolNode, BoostedField, Bounds, Node, TextOptions};
+use super::string_atoms::unescape;
 
 /// Which language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,16 +33,16 @@ enum Occur {
     MustNot,
 }
 
-struct Parser<'a> {
-    text: &'a str,
-    chars: Vec<char>,
-    pos: usize,
-    syntax: Syntax,
-    defaults: &'a Defaults,
-    depth: usize,
+pub(super) struct Parser<'a> {
+    pub(super) text: &'a str,
+    pub(super) chars: Vec<char>,
+    pub(super) pos: usize,
+    pub(super) syntax: Syntax,
+    pub(super) defaults: &'a Defaults,
+    pub(super) depth: usize,
 }
 
-type Parsed<T> = Result<T, ()>;
+pub(super) type Parsed<T> = Result<T, ()>;
 
 /// Parses a query; what is malformed is reported when the query runs.
 pub(super) fn parse(text: &str, syntax: Syntax, defaults: &Defaults) -> Node {
@@ -57,22 +56,22 @@ pub(super) fn parse(text: &str, syntax: Syntax, defaults: &Defaults) -> Node {
 }
 
 impl Parser<'_> {
-    fn peek(&self) -> Option<char> {
+    pub(super) fn peek(&self) -> Option<char> {
         self.chars.get(self.pos).copied()
     }
 
-    fn at_end(&mut self) -> bool {
+    pub(super) fn at_end(&mut self) -> bool {
         self.skip_space();
         self.pos >= self.chars.len()
     }
 
-    fn skip_space(&mut self) {
+    pub(super) fn skip_space(&mut self) {
         while self.peek().is_some_and(char::is_whitespace) {
             self.pos += 1;
         }
     }
 
-    fn eat(&mut self, wanted: &str) -> bool {
+    pub(super) fn eat(&mut self, wanted: &str) -> bool {
         let matches = wanted.chars().enumerate().all(|(at, c)| self.chars.get(self.pos + at) == Some(&c));
         if matches {
             self.pos += wanted.chars().count();
@@ -240,7 +239,7 @@ impl Parser<'_> {
     }
 
     /// A word up to white space or a special character, with escapes kept.
-    fn word(&mut self) -> (String, bool) {
+    pub(super) fn word(&mut self) -> (String, bool) {
         let mut word = String::new();
         let mut wild = false;
         while let Some(c) = self.peek() {
@@ -264,7 +263,7 @@ impl Parser<'_> {
         (word, wild)
     }
 
-    fn number_after(&mut self, mark: char) -> Parsed<Option<String>> {
+    pub(super) fn number_after(&mut self, mark: char) -> Parsed<Option<String>> {
         if self.peek() != Some(mark) {
             return Ok(None);
         }
@@ -277,200 +276,12 @@ impl Parser<'_> {
         Ok(Some(digits))
     }
 
-    fn boost(&mut self) -> Parsed<f32> {
+    pub(super) fn boost(&mut self) -> Parsed<f32> {
         match self.number_after('^')? {
             None => Ok(1.0),
             Some(digits) => digits.parse().map_err(|_| ()),
         }
     }
-
-    fn term(&mut self, word: &str, wild: bool, fields: &[BoostedField]) -> Parsed<Node> {
-        let fuzzy = self.number_after('~')?;
-        let boost = self.boost()?;
-        if wild && !self.defaults.leading && word != "*" && word.starts_with(['*', '?']) {
-            return Err(());
-        }
-        let node = if wild {
-            if word == "*" && fields.is_empty() {
-                Node::All
-            } else {
-                each(fields, |field| match word {
-                    "*" => Node::Exists { field },
-                    _ => Node::Wildcard {
-                        field,
-                        value: word.to_owned(),
-                        case_insensitive: false,
-                        analyzed: true,
-                    },
-                })
-            }
-        } else if let Some(edits) = fuzzy {
-            let fuzziness = match edits.parse::<f32>() {
-                Ok(edits) => Fuzziness::Edits(edits.min(2.0) as u8),
-                Err(_) => Fuzziness::Auto(3, 6),
-            };
-            let mut options = FuzzyOptions::new(fuzziness);
-            options.max_expansions = self.defaults.options.max_expansions;
-            let mut text = self.defaults.options.clone();
-            text.fuzzy = Some(options);
-            self.text_node(&unescape(word), TextKind::Match, fields, text)
-        } else {
-            self.words(&unescape(word), fields)
-        };
-        Ok(node.boosted(boost))
-    }
-
-    fn phrase(&mut self, fields: &[BoostedField]) -> Parsed<Node> {
-        self.pos += 1;
-        let mut text = String::new();
-        loop {
-            match self.peek() {
-                None => return Err(()),
-                Some('"') => break,
-                Some('\\') => {
-                    self.pos += 1;
-                    text.extend(self.peek());
-                }
-                Some(c) => text.push(c),
-            }
-            self.pos += 1;
-        }
-        self.pos += 1;
-        let mut options = self.defaults.options.clone();
-        if let Some(slop) = self.number_after('~')? {
-            options.slop = slop.parse().unwrap_or(0);
-        }
-        let boost = self.boost()?;
-        Ok(self.text_node(&text, TextKind::Phrase, fields, options).boosted(boost))
-    }
-
-    fn regex(&mut self, fields: &[BoostedField]) -> Parsed<Node> {
-        self.pos += 1;
-        let mut value = String::new();
-        loop {
-            match self.peek() {
-                None => return Err(()),
-                Some('/') => break,
-                Some('\\') if self.chars.get(self.pos + 1) == Some(&'/') => {
-                    self.pos += 1;
-                    value.push('/');
-                }
-                Some(c) => value.push(c),
-            }
-            self.pos += 1;
-        }
-        self.pos += 1;
-        Ok(each(fields, |field| Node::Regexp { field, value: value.clone(), case_insensitive: false }))
-    }
-
-    fn range(&mut self, fields: &[BoostedField]) -> Parsed<Node> {
-        let lower_included = self.peek() == Some('[');
-        self.pos += 1;
-        let rest: String = self.chars[self.pos..].iter().collect();
-        let end = rest.find([']', '}']).ok_or(())?;
-        let upper_included = rest.as_bytes().get(end) == Some(&b']');
-        let inner = rest.get(..end).ok_or(())?;
-        let (lower, upper) = inner.split_once(" TO ").ok_or(())?;
-        self.pos += inner.chars().count() + 1;
-        let bound = |text: &str, included| {
-            let text = text.trim().trim_matches('"');
-            (text != "*").then(|| (Value::String(unescape(text)), included))
-        };
-        let bounds = Bounds {
-            lower: bound(lower, lower_included),
-            upper: bound(upper, upper_included),
-            ..Bounds::default()
-        };
-        let boost = self.boost()?;
-        Ok(each(fields, |field| Node::Range { field, bounds: bounds.clone() }).boosted(boost))
-    }
-
-    fn simple_word(&mut self, fields: &[BoostedField]) -> Parsed<Option<Node>> {
-        let mut word = String::new();
-        while let Some(c) = self.peek() {
-            match c {
-                '\\' => {
-                    self.pos += 1;
-                    word.extend(self.peek());
-                }
-                c if c.is_whitespace() => break,
-                '(' | ')' | '"' | '|' | '+' | '~' => break,
-                c => word.push(c),
-            }
-            self.pos += 1;
-        }
-        if word.is_empty() {
-            // A stray operator.
-            self.pos += 1;
-            return Ok(None);
-        }
-        if let Some(prefix) = word.strip_suffix('*').filter(|prefix| !prefix.is_empty()) {
-            return Ok(Some(each(fields, |field| Node::Prefix {
-                field,
-                value: prefix.to_owned(),
-                case_insensitive: false,
-                analyzed: true,
-            })));
-        }
-        let mut options = self.defaults.options.clone();
-        if let Some(edits) = self.number_after('~')? {
-            let fuzziness =
-                edits.parse::<u8>().map_or(Fuzziness::Auto(3, 6), |edits| Fuzziness::Edits(edits.min(2)));
-            options.fuzzy = Some(FuzzyOptions::new(fuzziness));
-        }
-        Ok(Some(self.text_node(&word, TextKind::Match, fields, options)))
-    }
-
-    /// Plain words in the default fields.
-    fn words(&self, text: &str, fields: &[BoostedField]) -> Node {
-        self.text_node(text, TextKind::Match, fields, self.defaults.options.clone())
-    }
-
-    fn text_node(
-        &self,
-        text: &str,
-        kind: TextKind,
-        fields: &[BoostedField],
-        mut options: TextOptions,
-    ) -> Node {
-        options.minimum_should_match = None;
-        options.lenient |= fields.is_empty() || self.syntax == Syntax::Simple;
-        match fields {
-            [one] if !one.name.contains('*') => {
-                Node::Text { kind, field: one.name.clone(), text: text.to_owned(), options }
-                    .boosted(one.boost)
-            }
-            many => Node::Multi {
-                kind: MultiKind::Best,
-                text_kind: kind,
-                fields: many.to_vec(),
-                text: text.to_owned(),
-                options,
-                tie_breaker: self.defaults.tie_breaker,
-            },
-        }
-    }
-}
-
-/// The same query on each field; on all of them when none is named.
-fn each(fields: &[BoostedField], make: impl Fn(String) -> Node) -> Node {
-    match fields {
-        [] => make("*".to_owned()),
-        [one] => make(one.name.clone()).boosted(one.boost),
-        many => Node::DisMax {
-            queries: many.iter().map(|field| make(field.name.clone()).boosted(field.boost)).collect(),
-            tie_breaker: 0.0,
-        },
-    }
-}
-
-fn unescape(word: &str) -> String {
-    let mut out = String::with_capacity(word.len());
-    let mut chars = word.chars();
-    while let Some(c) = chars.next() {
-        if c == '\\' { out.extend(chars.next()) } else { out.push(c) }
-    }
-    out
 }
 
 fn combine(mut clauses: Vec<(Occur, Node)>, minimum: Option<String>) -> Option<Node> {
@@ -495,6 +306,7 @@ fn combine(mut clauses: Vec<(Occur, Node)>, minimum: Option<String>) -> Option<N
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::query::ast::TextKind;
 
     fn show(node: &Node) -> String {
         let list = |nodes: &[Node], mark: &str| {

@@ -7,7 +7,8 @@ use serde_json::Value;
 use tantivy::query::{AllScorer, EnableScoring, Query as TantivyQuery, Scorer, Weight};
 use tantivy::{BitSet, DocId, DocSet, SegmentReader, TERMINATED};
 
-use super::sort::{Plan, SegmentKey, SortValue};
+use super::sort::{Plan, SortValue};
+use super::sort_code::SegmentKey;
 use crate::error::Result;
 use crate::indexing::{View, search_error};
 

@@ -4,9 +4,11 @@ mod collect;
 mod execute;
 mod highlight;
 mod parse;
+mod parse_highlight;
 mod request;
 mod response;
 mod sort;
+mod sort_code;
 mod source;
 
 pub(crate) use collect::{Candidate, best, matching, order, weigh};
