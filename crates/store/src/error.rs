@@ -433,6 +433,18 @@ impl StoreError {
             }
             return body;
         }
+        if self.0.kind == ErrorKind::TooManyBuckets {
+            // Buckets are counted when the shards have answered.
+            return json!({
+                "root_cause": [],
+                "type": "search_phase_execution_exception",
+                "reason": "",
+                "phase": "fetch",
+                "grouped": true,
+                "failed_shards": [],
+                "caused_by": root,
+            });
+        }
         let mut body = Map::new();
         let mut bare = root.clone();
         if let Some(object) = bare.as_object_mut() {
