@@ -141,3 +141,46 @@ async fn what_the_store_cannot_do_is_refused_by_name() {
         "aggregations of type [significant_terms] are not supported by the embedded node"
     );
 }
+
+#[tokio::test]
+async fn pages_of_combinations_are_together_all_of_them() {
+    let mappings = json!({"properties": {"k": {"type": "keyword"}, "n": {"type": "long"}}});
+    let fixture = Fixture::with_index("s", mappings);
+    for round in 0..4 {
+        for at in 0..10 {
+            let document = match at % 3 {
+                0 => json!({"k": ["a", "b"], "n": [at, at + round]}),
+                1 => json!({"k": "c", "n": at}),
+                _ => json!({"n": at}),
+            };
+            fixture.put("s", &format!("{round}-{at}"), document).await.unwrap();
+        }
+        // Each round is a segment of its own.
+        fixture.refresh("s").await;
+    }
+    let page = async |size: usize, after: &Value| {
+        let k = json!({"k": {"terms": {"field": "k", "missing_bucket": true, "order": "desc"}}});
+        let n = json!({"n": {"histogram": {"field": "n", "interval": 2}}});
+        let mut composite = json!({"size": size, "sources": [k, n]});
+        if !after.is_null() {
+            composite["after"] = after.clone();
+        }
+        let body = json!({"size": 0, "aggs": {"p": {"composite": composite}}});
+        fixture.search("s", body).await.unwrap().aggregations.unwrap().remove("p").unwrap()
+    };
+    let all = page(1_000, &Value::Null).await["buckets"].clone();
+    assert!(all.as_array().unwrap().len() > 10, "{all}");
+    let (mut found, mut after) = (Vec::new(), Value::Null);
+    loop {
+        let next = page(3, &after).await;
+        let buckets = next["buckets"].as_array().unwrap().clone();
+        if buckets.is_empty() {
+            break;
+        }
+        assert_eq!(next["after_key"], buckets[buckets.len() - 1]["key"]);
+        assert!(buckets.len() <= 3);
+        after = next["after_key"].clone();
+        found.extend(buckets);
+    }
+    assert_eq!(Value::Array(found), all);
+}
