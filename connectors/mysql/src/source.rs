@@ -1,15 +1,13 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::StreamExt as _;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use serde_json::Value;
 use tributary_sdk::{
     AdvancedRules, Context, Cursor, DataSource, Error, ErrorKind, Event, Incremental, Result, Resumable,
 };
 use tributary_sql::{
-    Attempts, By, Database as _, KeyColumns, Marks, Plan, Position, Rule, Selection, Session as _, Start,
+    Database as _, KeyColumns, Marks, Plan, Position, Rule, Selection, Session as _, Start, prepared,
 };
 
 use crate::binlog::Binlog;
@@ -48,30 +46,15 @@ impl MysqlSource {
 }
 
 fn marks(config: &MysqlConfig) -> Result<Marks> {
-    let mut marks = Marks::default();
-    if config.incremental_by != "cursor_column" {
-        return Ok(marks);
+    match config.incremental_by.as_str() {
+        "cursor_column" => Marks::by_columns(&config.cursor_columns),
+        _ => Ok(Marks::default()),
     }
-    if config.cursor_columns.is_empty() {
-        let message = "'Cursor columns' is empty, and incremental syncs go by cursor columns";
-        return Err(Error::new(ErrorKind::Config, message).hint("name a column such as updated_at"));
-    }
-    for item in &config.cursor_columns {
-        match item.split_once('=') {
-            None => marks.all = Some(By::Column(item.trim().to_owned())),
-            Some((table, column)) => {
-                marks.tables.insert(table.trim().to_owned(), By::Column(column.trim().to_owned()));
-            }
-        }
-    }
-    Ok(marks)
 }
 
 impl Inner {
     fn plan(&self, rules: Option<&Value>) -> Result<Plan> {
-        let rules = rules.map_or(Ok(Vec::new()), Rule::read_all).map_err(|faults| {
-            Error::new(ErrorKind::Config, format!("the advanced rules are invalid: {}", faults.join("; ")))
-        })?;
+        let rules = Rule::active(rules)?;
         let config = &self.config;
         Ok(Plan {
             selection: Selection::new(&config.tables),
@@ -98,13 +81,7 @@ impl Inner {
     }
 
     async fn databases(&self) -> Result<Vec<MysqlDatabase>> {
-        let mut attempts = Attempts::new(self.config.retry_count);
-        loop {
-            match self.databases_once().await {
-                Ok(databases) => return Ok(databases),
-                Err(error) => attempts.again(error).await?,
-            }
-        }
+        tributary_sql::retried(self.config.retry_count, || self.databases_once()).await
     }
 
     async fn begin(&self, rules: Option<&Value>, cursor: Option<&Cursor>) -> Result<Begun> {
@@ -136,15 +113,7 @@ impl Inner {
             let since = position.map(|position| position.start).unwrap_or_default();
             return Ok(tributary_sql::changes(databases, plan, since, Value::Null));
         };
-        let log = position.map_or(Value::Null, |position| position.start.log);
-        if log.is_null() {
-            let reason = if had_cursor {
-                "the last sync left no position in the log of this configuration"
-            } else {
-                "there was no sync before"
-            };
-            return Err(Error::new(ErrorKind::PositionGone, reason));
-        }
+        let log = Position::in_log(position, had_cursor)?;
         Ok(binlog.changes(databases, log))
     }
 
@@ -167,18 +136,6 @@ impl Inner {
         }
         Ok(())
     }
-}
-
-/// A stream that has to be prepared first.
-fn prepared<'a>(
-    preparing: impl Future<Output = Result<BoxStream<'static, Result<Event>>>> + Send + 'a,
-) -> BoxStream<'a, Result<Event>> {
-    stream::once(preparing)
-        .flat_map(|prepared| match prepared {
-            Ok(events) => events,
-            Err(error) => stream::once(std::future::ready(Err(error))).boxed(),
-        })
-        .boxed()
 }
 
 #[async_trait]
@@ -209,17 +166,7 @@ impl Incremental for MysqlSource {
 #[async_trait]
 impl AdvancedRules for MysqlSource {
     async fn check_rules(&self, snippet: &Value) -> Result<Vec<String>> {
-        let mut faults: BTreeMap<String, ()> = BTreeMap::new();
-        let databases = match Rule::read_all(snippet) {
-            Ok(rules) if rules.is_empty() => return Ok(Vec::new()),
-            Ok(_) => self.0.databases().await?,
-            Err(faults) => return Ok(faults),
-        };
-        for database in databases {
-            for fault in tributary_sql::check_rules(&database, self.0.config.retry_count, snippet).await? {
-                faults.insert(fault, ());
-            }
-        }
-        Ok(faults.into_keys().collect())
+        let databases = self.0.databases();
+        tributary_sql::check_rules_of_all(databases, self.0.config.retry_count, snippet).await
     }
 }

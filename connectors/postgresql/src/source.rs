@@ -1,15 +1,13 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::StreamExt as _;
-use futures::stream::{self, BoxStream};
+use futures::stream::BoxStream;
 use serde_json::Value;
 use tributary_sdk::{
     AdvancedRules, Context, Cursor, DataSource, Error, ErrorKind, Event, Incremental, Result, Resumable,
 };
 use tributary_sql::{
-    Attempts, By, Database as _, KeyColumns, Marks, Plan, Position, Rule, Selection, Session as _, Start,
+    By, Database as _, KeyColumns, Marks, Plan, Position, Rule, Selection, Session as _, Start, prepared,
 };
 
 use crate::config::{IncrementalBy, PostgresqlConfig};
@@ -48,33 +46,16 @@ impl PostgresqlSource {
 }
 
 fn marks(config: &PostgresqlConfig) -> Result<Marks> {
-    let mut marks = Marks::default();
     match config.incremental_by {
-        IncrementalBy::CommitTimestamp => marks.all = Some(By::Database),
-        IncrementalBy::CursorColumn if config.cursor_columns.is_empty() => {
-            let message = "'Cursor columns' is empty, and incremental syncs go by cursor columns";
-            return Err(Error::new(ErrorKind::Config, message).hint("name a column such as updated_at"));
-        }
-        IncrementalBy::CursorColumn => {
-            for item in &config.cursor_columns {
-                match item.split_once('=') {
-                    None => marks.all = Some(By::Column(item.trim().to_owned())),
-                    Some((table, column)) => {
-                        marks.tables.insert(table.trim().to_owned(), By::Column(column.trim().to_owned()));
-                    }
-                }
-            }
-        }
-        IncrementalBy::FullRead | IncrementalBy::LogicalReplication => {}
+        IncrementalBy::CommitTimestamp => Ok(Marks { all: Some(By::Database), ..Marks::default() }),
+        IncrementalBy::CursorColumn => Marks::by_columns(&config.cursor_columns),
+        IncrementalBy::FullRead | IncrementalBy::LogicalReplication => Ok(Marks::default()),
     }
-    Ok(marks)
 }
 
 impl Inner {
     fn plan(&self, rules: Option<&Value>) -> Result<Plan> {
-        let rules = rules.map_or(Ok(Vec::new()), Rule::read_all).map_err(|faults| {
-            Error::new(ErrorKind::Config, format!("the advanced rules are invalid: {}", faults.join("; ")))
-        })?;
+        let rules = Rule::active(rules)?;
         let config = &self.config;
         Ok(Plan {
             selection: Selection::new(&config.tables),
@@ -104,14 +85,7 @@ impl Inner {
     }
 
     async fn databases(&self) -> Result<Vec<PgDatabase>> {
-        let mut attempts = Attempts::new(self.config.retry_count);
-        let names = loop {
-            match database::chosen(&self.server, &self.config.database).await {
-                Ok(names) => break names,
-                Err(error) => attempts.again(error).await?,
-            }
-        };
-        Ok(names.into_iter().map(|name| self.database(name)).collect())
+        tributary_sql::retried(self.config.retry_count, || self.databases_once()).await
     }
 
     async fn begin(&self, cx_rules: Option<&Value>, cursor: Option<&Cursor>) -> Result<Begun> {
@@ -149,15 +123,7 @@ impl Inner {
             let since = position.map(|position| position.start).unwrap_or_default();
             return Ok(tributary_sql::changes(databases, plan, since, Value::Null));
         };
-        let log = position.map_or(Value::Null, |position| position.start.log);
-        if log.is_null() {
-            let reason = if had_cursor {
-                "the last sync left no position in the log of this configuration"
-            } else {
-                "there was no sync before"
-            };
-            return Err(Error::new(ErrorKind::PositionGone, reason));
-        }
+        let log = Position::in_log(position, had_cursor)?;
         Ok(replication.changes(databases, log))
     }
 
@@ -185,18 +151,6 @@ impl Inner {
         let names = database::chosen(&self.server, &self.config.database).await?;
         Ok(names.into_iter().map(|name| self.database(name)).collect())
     }
-}
-
-/// A stream that has to be prepared first.
-fn prepared<'a>(
-    preparing: impl Future<Output = Result<BoxStream<'static, Result<Event>>>> + Send + 'a,
-) -> BoxStream<'a, Result<Event>> {
-    stream::once(preparing)
-        .flat_map(|prepared| match prepared {
-            Ok(events) => events,
-            Err(error) => stream::once(std::future::ready(Err(error))).boxed(),
-        })
-        .boxed()
 }
 
 #[async_trait]
@@ -227,17 +181,7 @@ impl Incremental for PostgresqlSource {
 #[async_trait]
 impl AdvancedRules for PostgresqlSource {
     async fn check_rules(&self, snippet: &Value) -> Result<Vec<String>> {
-        let mut faults: BTreeMap<String, ()> = BTreeMap::new();
-        let databases = match Rule::read_all(snippet) {
-            Ok(rules) if rules.is_empty() => return Ok(Vec::new()),
-            Ok(_) => self.0.databases().await?,
-            Err(faults) => return Ok(faults),
-        };
-        for database in databases {
-            for fault in tributary_sql::check_rules(&database, self.0.config.retry_count, snippet).await? {
-                faults.insert(fault, ());
-            }
-        }
-        Ok(faults.into_keys().collect())
+        let databases = self.0.databases();
+        tributary_sql::check_rules_of_all(databases, self.0.config.retry_count, snippet).await
     }
 }

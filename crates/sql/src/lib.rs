@@ -16,6 +16,7 @@
 mod changes;
 mod database;
 mod document;
+mod frame;
 mod keys;
 mod listing;
 mod naming;
@@ -30,6 +31,7 @@ pub mod value;
 pub use changes::changes;
 pub use database::{By, Database, Found, Read, Row, Rows, Session, Slices, What};
 pub use document::Shape;
+pub use frame::{check_rules_of_all, prepared, retried};
 pub use keys::{KeyColumns, KeyValue};
 pub use listing::{documents, elsewhere};
 pub use naming::{Naming, Origin};
