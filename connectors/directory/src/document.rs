@@ -1,10 +1,9 @@
-use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use chrono::{DateTime, Timelike as _, Utc};
 use md5::{Digest as _, Md5};
-use tributary_sdk::{Body, DocId, Document, Result};
+use tributary_sdk::{Body, DocId, Document, Result, hex};
 
 use crate::config::IdMode;
 use crate::content;
@@ -22,14 +21,6 @@ pub(crate) fn id(path: &Path, relative: &Path, mode: IdMode) -> Result<DocId> {
         IdMode::Relative => relative,
     };
     DocId::new(hex(&Md5::digest(path.as_os_str().as_bytes())))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _written = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The document of a file.

@@ -6,15 +6,15 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
-use tributary_sdk::emit::{self, BlockingEmitter, Gone};
-use tributary_sdk::{Context, Cursor, DataSource, Error, ErrorKind, Event, Result, Resumable};
+use tributary_sdk::emit::{self, BlockingEmitter, Gone, Stop};
+use tributary_sdk::{Context, Cursor, DataSource, Error, ErrorKind, Event, Result, Resumable, hex};
 
 use crate::config::{DirectoryConfig, IdMode};
 use crate::disk::{Disk, Local};
-use crate::document::{document, hex, id};
+use crate::document::{document, id};
 use crate::reader::Reader;
 use crate::selection::Selection;
-use crate::walk::{self, Found, Stop, Walk};
+use crate::walk::{self, Found, Walk};
 
 /// Files between two checkpoints.
 const CHECKPOINT_EVERY: u64 = 1_000;
@@ -81,7 +81,12 @@ impl DataSource for DirectorySource {
 impl Resumable for DirectorySource {}
 
 impl Folder {
-    fn list(&self, after: Option<&Path>, max_body_bytes: u64, emit: &mut BlockingEmitter) -> Result<()> {
+    fn list(
+        &self,
+        after: Option<&Path>,
+        max_body_bytes: u64,
+        emit: &mut BlockingEmitter,
+    ) -> Result<(), Stop> {
         let mut listed = 0;
         let tell = |found: Found<'_>| {
             let (event, path) = match found {
@@ -102,11 +107,7 @@ impl Folder {
             listed += 1;
             if listed % CHECKPOINT_EVERY == 0 { self.checkpoint(path, emit) } else { Ok(()) }
         };
-        match Walk::new(&Local, &self.root, &self.selection, self.follow_links, tell).run(after) {
-            // A reader that has gone wants no error either.
-            Ok(()) | Err(Stop::Gone) => Ok(()),
-            Err(Stop::Failed(error)) => Err(error),
-        }
+        Walk::new(&Local, &self.root, &self.selection, self.follow_links, tell).run(after)
     }
 
     fn below<'p>(&self, path: &'p Path) -> &'p Path {

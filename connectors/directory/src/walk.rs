@@ -2,7 +2,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tributary_sdk::emit::Gone;
+use tributary_sdk::emit::{Gone, Stop};
 use tributary_sdk::{Error, ErrorKind};
 
 use crate::disk::{Disk, Kind, Name, Stat};
@@ -20,21 +20,6 @@ pub(crate) enum Found<'a> {
     Unreadable(&'a Path, Error),
     /// A folder whose files are not all known.
     Gap(Error),
-}
-
-/// Why a walk ends before its end.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    /// Nobody wants the rest.
-    Gone,
-    /// The folder itself cannot be walked.
-    Failed(Error),
-}
-
-impl From<Gone> for Stop {
-    fn from(_: Gone) -> Self {
-        Self::Gone
-    }
 }
 
 /// Walks a folder, depth first, names in the order of their bytes, so that a later walk can go on after any path.

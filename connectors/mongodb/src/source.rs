@@ -8,9 +8,9 @@ use mongodb::options::FindOptions;
 use mongodb::{Collection, Cursor as DriverCursor, Database};
 use serde_json::Value;
 use tempfile::NamedTempFile;
-use tributary_sdk::emit::{self, Emitter, Gone};
+use tributary_sdk::emit::{self, Emitter, Gone, Stop};
 use tributary_sdk::{
-    AdvancedRules, Context, DataSource, Error, ErrorKind, Event, Incremental, Result, Resumable,
+    AdvancedRules, Context, DataSource, Error, ErrorKind, Event, Incremental, Result, Resumable, hex,
 };
 
 use crate::changes::{self, Change, Changes};
@@ -53,24 +53,6 @@ impl std::fmt::Debug for MongodbSource {
             .field("database", &self.name)
             .field("collection", &self.collection)
             .finish_non_exhaustive()
-    }
-}
-
-/// Why a listing stops before its end.
-enum Stop {
-    Failed(Error),
-    Gone,
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<Gone> for Stop {
-    fn from(_: Gone) -> Self {
-        Self::Gone
     }
 }
 
@@ -285,15 +267,6 @@ fn identity(config: &MongodbConfig, servers: &str) -> String {
     hex(&digest.finalize())
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _written = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// One collection while it is read.
 struct Reading<'a> {
     source: &'a MongodbSource,
@@ -394,21 +367,13 @@ impl DataSource for MongodbSource {
     }
 
     fn documents<'a>(&'a self, cx: &'a Context) -> BoxStream<'a, Result<Event>> {
-        emit::stream(move |emit| async move { ended(self.list(cx, &emit).await) })
+        emit::stream(move |emit| async move { self.list(cx, &emit).await })
     }
 }
 
 impl Incremental for MongodbSource {
     fn changes<'a>(&'a self, cx: &'a Context) -> BoxStream<'a, Result<Event>> {
-        emit::stream(move |emit| async move { ended(self.list_changes(cx, &emit).await) })
-    }
-}
-
-/// A reader that has gone wants no error.
-fn ended(listed: Result<(), Stop>) -> Result<()> {
-    match listed {
-        Ok(()) | Err(Stop::Gone) => Ok(()),
-        Err(Stop::Failed(error)) => Err(error),
+        emit::stream(move |emit| async move { self.list_changes(cx, &emit).await })
     }
 }
 

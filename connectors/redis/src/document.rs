@@ -2,7 +2,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use md5::{Digest as _, Md5};
 use serde_json::Value;
-use tributary_sdk::{DocId, Document, Result};
+use tributary_sdk::{DocId, Document, Result, hex};
 
 use crate::config::Format;
 use crate::value::{self, Held};
@@ -48,15 +48,6 @@ pub(crate) fn digest(database: &Value, key: &[u8]) -> Digest {
 /// The id of a key: for names in UTF-8 the one that other implementations of this source give.
 pub(crate) fn id(database: &Value, key: &[u8]) -> Result<DocId> {
     DocId::new(hex(&digest(database, key)))
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _written = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// The document of a key.

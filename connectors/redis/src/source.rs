@@ -2,12 +2,12 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use md5::{Digest as _, Md5};
 use serde_json::Value;
-use tributary_sdk::emit::{self, Emitter, Gone};
-use tributary_sdk::{AdvancedRules, Context, DataSource, Error, ErrorKind, Event, Result, Resumable};
+use tributary_sdk::emit::{self, Emitter, Gone, Stop};
+use tributary_sdk::{AdvancedRules, Context, DataSource, Error, ErrorKind, Event, Result, Resumable, hex};
 
 use crate::client::{Link, Server};
 use crate::config::{Format, RedisConfig};
-use crate::document::{Content, Found, digest, document, hex, id};
+use crate::document::{Content, Found, digest, document, id};
 use crate::keys::{self, Recent, Target};
 use crate::position::{Position, start};
 use crate::read::{self, Outcome};
@@ -27,24 +27,6 @@ pub struct RedisSource {
     format: Format,
     /// Stands for everything in the configuration that decides which keys are listed in which order.
     identity: String,
-}
-
-/// Why a listing stops before its end.
-enum Stop {
-    Failed(Error),
-    Gone,
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-impl From<Gone> for Stop {
-    fn from(_: Gone) -> Self {
-        Self::Gone
-    }
 }
 
 impl RedisSource {
@@ -146,13 +128,7 @@ impl DataSource for RedisSource {
     }
 
     fn documents<'a>(&'a self, cx: &'a Context) -> BoxStream<'a, Result<Event>> {
-        emit::stream(move |emit| async move {
-            match self.list(cx, &emit).await {
-                // A reader that has gone wants no error either.
-                Ok(()) | Err(Stop::Gone) => Ok(()),
-                Err(Stop::Failed(error)) => Err(error),
-            }
-        })
+        emit::stream(move |emit| async move { self.list(cx, &emit).await })
     }
 }
 

@@ -20,6 +20,36 @@ pub struct Emitter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gone;
 
+/// Why a listing stops before its end. Both [`Gone`] and [`Error`] become one, so listing code has a `?` behind
+/// everything.
+#[derive(Debug)]
+pub enum Stop {
+    /// Nobody wants the rest.
+    Gone,
+    /// What remains cannot be listed.
+    Failed(Error),
+}
+
+impl From<Gone> for Stop {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What a listing comes to; a reader that has gone wants no error either.
+fn outcome(listed: Result<(), Stop>) -> Result<()> {
+    match listed {
+        Ok(()) | Err(Stop::Gone) => Ok(()),
+        Err(Stop::Failed(error)) => Err(error),
+    }
+}
+
 impl Emitter {
     /// Hands over one event; waits while the reader is busy.
     ///
@@ -30,16 +60,17 @@ impl Emitter {
     }
 }
 
-/// A stream of what `listing` emits. It runs only while the stream is polled, and is dropped with it; its `Err` (if
+/// A stream of what `listing` emits. It runs only while the stream is polled, and is dropped with it; its failure (if
 /// any) becomes the last item.
 pub fn stream<'a, F, T>(listing: F) -> BoxStream<'a, Result<Event>>
 where
     F: FnOnce(Emitter) -> T + Send + 'a,
-    T: Future<Output = Result<()>> + Send + 'a,
+    T: Future<Output = Result<(), Stop>> + Send + 'a,
 {
     let (sender, receiver) = mpsc::channel(1);
     let failures = sender.clone();
-    drive(receiver, failures, listing(Emitter { sender }))
+    let listing = listing(Emitter { sender });
+    drive(receiver, failures, async { outcome(listing.await) })
 }
 
 /// Polls `listing` and the queue it fills together. A failure goes through the queue too, so that it comes after
@@ -97,21 +128,21 @@ impl BlockingEmitter {
     }
 }
 
-/// A stream of what `listing` emits on a thread for blocking work. Its `Err` (if any) becomes the last item, and so
+/// A stream of what `listing` emits on a thread for blocking work. Its failure (if any) becomes the last item, and so
 /// does a panic: a listing never ends cleanly unless `listing` returned `Ok`.
 pub fn blocking<F>(listing: F) -> BoxStream<'static, Result<Event>>
 where
-    F: FnOnce(&mut BlockingEmitter) -> Result<()> + Send + 'static,
+    F: FnOnce(&mut BlockingEmitter) -> Result<(), Stop> + Send + 'static,
 {
     let (sender, receiver) = mpsc::channel(CHUNKS);
     let failures = sender.clone();
     let thread = async move {
         let outcome = tokio::task::spawn_blocking(move || {
             let mut emitter = BlockingEmitter { sender, chunk: Vec::new() };
-            let outcome = listing(&mut emitter);
+            let listed = listing(&mut emitter);
             // What was found before a failure is still worth indexing; a reader that has gone wants nothing.
             let _gone = emitter.flush();
-            outcome
+            outcome(listed)
         })
         .await;
         match outcome {
@@ -153,11 +184,9 @@ mod tests {
     async fn a_streams_failure_comes_after_everything_emitted_before_it() {
         let events: Vec<_> = stream(|emit| async move {
             for n in 0..3 {
-                if emit.send(upsert(n)).await.is_err() {
-                    return Ok(());
-                }
+                emit.send(upsert(n)).await?;
             }
-            Err(Error::new(ErrorKind::Unavailable, "page 2"))
+            Err(Error::new(ErrorKind::Unavailable, "page 2").into())
         })
         .collect()
         .await;
@@ -168,11 +197,9 @@ mod tests {
     async fn a_blocking_listing_keeps_order_and_its_failure_comes_last() {
         let events: Vec<_> = blocking(|emit| {
             for n in 0..1000 {
-                if emit.send(upsert(n)).is_err() {
-                    return Ok(());
-                }
+                emit.send(upsert(n))?;
             }
-            Err(Error::new(ErrorKind::Unavailable, "disk"))
+            Err(Error::new(ErrorKind::Unavailable, "disk").into())
         })
         .collect()
         .await;

@@ -2,7 +2,7 @@ use futures::stream::BoxStream;
 use tributary_sdk::emit;
 use tributary_sdk::{Event, Result};
 
-use crate::listing::{gone_is_fine, run};
+use crate::listing::run;
 use crate::{Database, Plan, Start};
 
 /// Lists rows that changed since the marks of `since`: those whose mark is at it or after it. Tables without a mark,
@@ -17,6 +17,6 @@ pub fn changes<D: Database>(
 ) -> BoxStream<'static, Result<Event>> {
     emit::stream(move |emit| async move {
         let next = Start { marks: since.marks.clone(), log };
-        gone_is_fine(run(&databases, &plan, &emit, Some(&since), None, next).await)
+        run(&databases, &plan, &emit, Some(&since), None, next).await
     })
 }

@@ -1,7 +1,7 @@
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use serde_json::Value;
-use tributary_sdk::emit::{self, Emitter, Gone};
+use tributary_sdk::emit::{self, Emitter, Stop};
 use tributary_sdk::{Error, ErrorKind, Event, Result};
 
 use crate::position::At;
@@ -52,16 +52,8 @@ pub fn documents<D: Database>(
             Some(position) => (position.at, position.start),
             None => (None, start),
         };
-        gone_is_fine(run(&databases, &plan, &emit, None, at, start).await)
+        run(&databases, &plan, &emit, None, at, start).await
     })
-}
-
-/// A reader that has gone wants no error either.
-pub(crate) fn gone_is_fine(outcome: Result<(), Stop>) -> Result<()> {
-    match outcome {
-        Ok(()) | Err(Stop::Gone) => Ok(()),
-        Err(Stop::Failed(error)) => Err(error),
-    }
 }
 
 /// Reads all databases. With `since` only what changed since these marks.
@@ -94,25 +86,6 @@ pub(crate) async fn run<D: Database>(
 pub fn elsewhere<'d, D: Database>(databases: &'d [D], here: &D) -> Vec<&'d str> {
     let schemas = databases.iter().map(|database| database.naming().rule_schema());
     schemas.filter(|schema| *schema != here.naming().rule_schema()).collect()
-}
-
-/// Why a listing stops.
-#[derive(Debug)]
-pub(crate) enum Stop {
-    Gone,
-    Failed(Error),
-}
-
-impl From<Gone> for Stop {
-    fn from(_: Gone) -> Self {
-        Self::Gone
-    }
-}
-
-impl From<Error> for Stop {
-    fn from(error: Error) -> Self {
-        Self::Failed(error)
-    }
 }
 
 /// The listing of one database.

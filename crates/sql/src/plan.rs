@@ -2,6 +2,7 @@ use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use tributary_sdk::hex;
 
 use crate::{By, KeyColumns, Kind, Rule, Selection, Table};
 
@@ -61,7 +62,6 @@ impl Plan {
     /// this one.
     pub(crate) fn identity(&self) -> String {
         let Self { selection, keys, rules, place, by: _, attempts: _ } = self;
-        let digest = Md5::digest(format!("{place}\0{selection:?}\0{keys:?}\0{rules:?}").as_bytes());
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&Md5::digest(format!("{place}\0{selection:?}\0{keys:?}\0{rules:?}").as_bytes()))
     }
 }

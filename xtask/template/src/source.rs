@@ -1,7 +1,7 @@
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use serde_json::json;
-use tributary_sdk::emit::{self, Emitter};
+use tributary_sdk::emit::{self, Emitter, Stop};
 use tributary_sdk::{Context, Cursor, DataSource, Event, Result, Resumable};
 
 use crate::client::Client;
@@ -20,18 +20,14 @@ impl SampleSource {
     }
 
     /// Lists page after page. A page that fails ends the listing with its error, never as if it were the last.
-    async fn list(&self, mut from: usize, emit: Emitter) -> Result<()> {
+    async fn list(&self, mut from: usize, emit: Emitter) -> Result<(), Stop> {
         loop {
             let page = self.client.page(from).await?;
             for item in page.items {
-                if emit.send(event(item)?).await.is_err() {
-                    return Ok(()); // Nobody wants the rest.
-                }
+                emit.send(event(item)?).await?;
             }
             let Some(next) = page.next else { return Ok(()) };
-            if emit.send(Event::Checkpoint(Cursor(json!(next)))).await.is_err() {
-                return Ok(());
-            }
+            emit.send(Event::Checkpoint(Cursor(json!(next)))).await?;
             from = next;
         }
     }

@@ -15,7 +15,7 @@ use mysql_async::binlog::EventType;
 use mysql_async::binlog::events::EventData;
 use mysql_async::{BinlogStreamRequest, Error as MysqlError};
 use serde_json::Value;
-use tributary_sdk::emit::{self, Emitter};
+use tributary_sdk::emit::{self, Emitter, Stop};
 use tributary_sdk::{Error, ErrorKind, Event, Result};
 use tributary_sql::{Attempts, Database as _, Kind as TableKind, Plan, Session as _, TableName};
 
@@ -109,18 +109,14 @@ impl Binlog {
             let mut attempts = Attempts::new(self.plan.attempts);
             let next = loop {
                 match self.follow(&databases, &place, &emit).await {
-                    Ok(Some(next)) => break next,
-                    // Nobody reads any more.
-                    Ok(None) => return Ok(()),
-                    Err(error) => attempts.again(error).await?,
+                    Err(Stop::Failed(error)) => attempts.again(error).await?,
+                    followed => break followed?,
                 }
             };
             let log = serde_json::to_value(next).map_err(unkept)?;
             let start = tributary_sql::Start { log, ..Default::default() };
             let cursor = tributary_sql::Position::finished(&self.plan, start)?;
-            // A reader that has gone wants no checkpoint either.
-            let _gone = emit.send(Event::Checkpoint(cursor)).await;
-            Ok(())
+            Ok(emit.send(Event::Checkpoint(cursor)).await?)
         })
     }
 
@@ -129,24 +125,24 @@ impl Binlog {
         databases: &[MysqlDatabase],
         place: &Place,
         emit: &Emitter,
-    ) -> Result<Option<Place>> {
+    ) -> Result<Place, Stop> {
         let tables = self.tables(databases).await?;
         let now = shapes(&tables);
         if now != place.tables {
-            return Err(gone("tables, columns or keys changed"));
+            return Err(gone("tables, columns or keys changed").into());
         }
         let mut conn = self.server.connect(None).await?;
         if let Some(name) = cascaded(&mut conn, &tables).await? {
             return Err(gone(format!(
                 "rows of {name} change through a foreign key with CASCADE or SET NULL, which the log does not tell"
-            )));
+            )).into());
         }
         let (server, file, at) = here(&mut conn).await?;
         if server != place.server {
-            return Err(gone("the log is that of another server"));
+            return Err(gone("the log is that of another server").into());
         }
         if !holds(&mut conn, place).await? {
-            return Err(gone("the log was begun anew, or no longer reaches back to the last sync"));
+            return Err(gone("the log was begun anew, or no longer reaches back to the last sync").into());
         }
         let gtids = gtids(&mut conn, &file, at).await?;
         let end = (file.clone(), at);
@@ -174,29 +170,31 @@ impl Binlog {
             let Ok(kind) = event.header().event_type() else {
                 // MariaDB's compressed forms of statements and rows.
                 if (165..=171).contains(&event.header().event_type_raw()) {
-                    return Err(gone("the log is compressed (log_bin_compress)"));
+                    return Err(gone("the log is compressed (log_bin_compress)").into());
                 }
                 continue;
             };
             if kind == EventType::INCIDENT_EVENT {
-                return Err(gone("the log tells that something is missing in it"));
+                return Err(gone("the log tells that something is missing in it").into());
             }
             match event.read_data().map_err(odd)? {
                 Some(EventData::RotateEvent(rotate)) => at_file = rotate.name().into_owned(),
                 Some(EventData::QueryEvent(query)) => {
                     if let Some(name) = touched(&query.query(), &query.schema(), &tables) {
-                        return Err(gone(format!("{name} was changed by a statement that names no rows")));
+                        return Err(
+                            gone(format!("{name} was changed by a statement that names no rows")).into()
+                        );
                     }
                 }
                 Some(EventData::RowsEvent(rows)) => {
                     let Some(map) = log.get_tme(rows.table_id()) else {
-                        return Err(gone("the log names a table that it did not describe"));
+                        return Err(gone("the log names a table that it did not describe").into());
                     };
                     let name = TableName::new(map.database_name(), map.table_name());
                     let Some(&n) = known.get(&name) else { continue };
                     let Some(followed) = tables.get(n) else { continue };
                     if map.columns_count() != followed.table.columns.len() as u64 {
-                        return Err(gone(format!("the columns of {name} changed")));
+                        return Err(gone(format!("the columns of {name} changed")).into());
                     }
                     for row in rows.rows(map) {
                         let (before, after) = row.map_err(odd)?;
@@ -208,10 +206,8 @@ impl Binlog {
                 }
                 _ => {}
             }
-            if changed.values().map(BTreeSet::len).sum::<usize>() >= MOST
-                && !tell(databases, &tables, &mut changed, &mut conn, emit).await?
-            {
-                return Ok(None);
+            if changed.values().map(BTreeSet::len).sum::<usize>() >= MOST {
+                tell(databases, &tables, &mut changed, &mut conn, emit).await?;
             }
             // What came after this listing began is told by the next one.
             if at_file == end.0 && position >= end.1 && position > 0 {
@@ -220,10 +216,8 @@ impl Binlog {
         }
         // It may be in the middle of an event.
         let _closed = log.close().await;
-        if !tell(databases, &tables, &mut changed, &mut conn, emit).await? {
-            return Ok(None);
-        }
-        Ok(Some(Place { server, file, at, gtids, tables: now }))
+        tell(databases, &tables, &mut changed, &mut conn, emit).await?;
+        Ok(Place { server, file, at, gtids, tables: now })
     }
 }
 

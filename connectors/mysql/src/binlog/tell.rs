@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, Row as ServerRow};
 use serde_json::Value;
-use tributary_sdk::emit::Emitter;
-use tributary_sdk::{Event, Result};
+use tributary_sdk::Event;
+use tributary_sdk::emit::{Emitter, Stop};
 use tributary_sql::{Database as _, KeyValue, Origin, Shape};
 
 use super::followed::Followed;
@@ -20,15 +20,14 @@ pub(super) const MOST: usize = 200;
 /// Keys of changed rows, by the place of their table.
 pub(super) type Changed = BTreeMap<usize, BTreeSet<Vec<(String, String)>>>;
 
-/// Reads the rows of the keys and tells of them: those that are there, and those that are gone. Whether somebody still
-/// reads.
+/// Reads the rows of the keys and tells of them: those that are there, and those that are gone.
 pub(super) async fn tell(
     databases: &[MysqlDatabase],
     tables: &[Followed],
     changed: &mut Changed,
     conn: &mut Conn,
     emit: &Emitter,
-) -> Result<bool> {
+) -> Result<(), Stop> {
     for (n, keys) in std::mem::take(changed) {
         let (Some(followed), Some(key)) = (tables.get(n), tables.get(n).and_then(|f| f.table.key.as_ref()))
         else {
@@ -64,9 +63,7 @@ pub(super) async fn tell(
                 let kinds: Vec<Kind> = row.columns_ref().iter().map(Kind::new).collect();
                 let Some(row) = read_row(&kinds, &followed.key, row) else { continue };
                 there.insert(shape.id(&row.key)?.into_string());
-                if emit.send(shape.event(row)?).await.is_err() {
-                    return Ok(false);
-                }
+                emit.send(shape.event(row)?).await?;
             }
             for values in keys {
                 let key: Vec<KeyValue> =
@@ -75,11 +72,9 @@ pub(super) async fn tell(
                 if there.contains(&id.clone().into_string()) {
                     continue;
                 }
-                if emit.send(Event::Delete(id)).await.is_err() {
-                    return Ok(false);
-                }
+                emit.send(Event::Delete(id)).await?;
             }
         }
     }
-    Ok(true)
+    Ok(())
 }

@@ -3,7 +3,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use tributary_sdk::emit::Emitter;
+use tributary_sdk::emit::{Emitter, Stop};
 use tributary_sdk::{Error, ErrorKind, Result};
 use tributary_sql::{Attempts, Database as _, Table, TableName};
 
@@ -19,18 +19,18 @@ use crate::session::raw;
 /// How long the server may take until the next change comes: it reads its log first.
 const NEXT_CHANGE: Duration = Duration::from_secs(1_800);
 
-/// Tells of everything that changed since `place`. `None`: nobody reads any more.
+/// Tells of everything that changed since `place`.
 pub(super) async fn follow(
     replication: &Replication,
     database: &PgDatabase,
     slot: &str,
     place: &Place,
     emit: &Emitter,
-) -> Result<Option<Place>> {
+) -> Result<Place, Stop> {
     let mut attempts = Attempts::new(replication.plan.attempts);
     loop {
         match try_follow(replication, database, slot, place, emit).await {
-            Err(error) => attempts.again(error).await?,
+            Err(Stop::Failed(error)) => attempts.again(error).await?,
             followed => return followed,
         }
     }
@@ -42,12 +42,14 @@ async fn try_follow(
     slot: &str,
     place: &Place,
     emit: &Emitter,
-) -> Result<Option<Place>> {
+) -> Result<Place, Stop> {
     let mut session = database.open().await?;
     let tables = replication.tables(&mut session).await?;
     let now = shapes(&tables);
     if now != place.tables {
-        return Err(gone(format!("tables, columns or keys changed: {}", difference(&place.tables, &now))));
+        return Err(
+            gone(format!("tables, columns or keys changed: {}", difference(&place.tables, &now))).into()
+        );
     }
     slot::publish(session.client(), &replication.publication, &tables).await?;
     slot::give_up(session.client(), slot, &place.lsn).await?;
@@ -83,8 +85,8 @@ async fn try_follow(
                 for tuple in tuples {
                     note(&mut changed, table, relation, &tuple)?;
                 }
-                if changed.is_full() && changed.tell(emit).await?.is_gone() {
-                    return Ok(None);
+                if changed.is_full() {
+                    changed.tell(emit).await?;
                 }
             }
             Message::Truncate(ids) => {
@@ -92,16 +94,15 @@ async fn try_follow(
                     return Err(gone(format!(
                         "the table {}.{} was emptied with TRUNCATE",
                         relation.schema, relation.name
-                    )));
+                    ))
+                    .into());
                 }
             }
             Message::Other => {}
         }
     }
-    if changed.tell(emit).await?.is_gone() {
-        return Ok(None);
-    }
-    Ok(Some(Place { lsn: end, tables: now }))
+    changed.tell(emit).await?;
+    Ok(Place { lsn: end, tables: now })
 }
 
 /// The name as an item of a list.

@@ -97,18 +97,13 @@ impl Replication {
                     gone(format!("the database '{}' was not followed so far", database.name))
                 })?;
                 let slot = self.slot_of(database, databases.len());
-                match follow::follow(&self, database, &slot, place, &emit).await? {
-                    Some(next) => drop(places.insert(database.name.clone(), next)),
-                    // Nobody reads any more.
-                    None => return Ok(()),
-                }
+                let next = follow::follow(&self, database, &slot, place, &emit).await?;
+                places.insert(database.name.clone(), next);
             }
             let log = serde_json::to_value(places).map_err(unkept)?;
             let start = tributary_sql::Start { log, ..Default::default() };
             let cursor = tributary_sql::Position::finished(&self.plan, start)?;
-            // A reader that has gone wants no checkpoint either.
-            let _gone = emit.send(Event::Checkpoint(cursor)).await;
-            Ok(())
+            Ok(emit.send(Event::Checkpoint(cursor)).await?)
         })
     }
 }

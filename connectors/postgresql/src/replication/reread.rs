@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use tokio_postgres::types::Type;
-use tributary_sdk::emit::Emitter;
-use tributary_sdk::{Event, Result};
+use tributary_sdk::Event;
+use tributary_sdk::emit::{Emitter, Stop};
 use tributary_sql::{Database as _, Origin, Row, Shape, Table};
 
 use crate::connect::{ASKING, in_time};
@@ -26,19 +26,6 @@ pub(super) struct Changed<'a> {
     bytes: usize,
 }
 
-/// Whether somebody still reads.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reader {
-    Wants,
-    Gone,
-}
-
-impl Reader {
-    pub(super) fn is_gone(self) -> bool {
-        self == Self::Gone
-    }
-}
-
 impl<'a> Changed<'a> {
     pub(super) fn new(database: &'a PgDatabase, session: PgSession) -> Self {
         Self { database, session, tables: BTreeMap::new(), count: 0, bytes: 0 }
@@ -59,18 +46,16 @@ impl<'a> Changed<'a> {
     }
 
     /// Reads the rows and tells of them: those that are there, and those that are gone.
-    pub(super) async fn tell(&mut self, emit: &Emitter) -> Result<Reader> {
+    pub(super) async fn tell(&mut self, emit: &Emitter) -> Result<(), Stop> {
         (self.count, self.bytes) = (0, 0);
         for (table, keys) in std::mem::take(&mut self.tables).into_values() {
-            if self.table(&table, keys, emit).await?.is_gone() {
-                return Ok(Reader::Gone);
-            }
+            self.table(&table, keys, emit).await?;
         }
-        Ok(Reader::Wants)
+        Ok(())
     }
 
-    async fn table(&self, table: &Table, keys: HashSet<Vec<String>>, emit: &Emitter) -> Result<Reader> {
-        let Some(key) = &table.key else { return Ok(Reader::Wants) };
+    async fn table(&self, table: &Table, keys: HashSet<Vec<String>>, emit: &Emitter) -> Result<(), Stop> {
+        let Some(key) = &table.key else { return Ok(()) };
         let client = self.session.client();
         let what = format!("cannot read changed rows of {}", table.name);
         let bare = in_time(&what, ASKING, client.prepare(&statement::bare(table))).await?;
@@ -119,11 +104,9 @@ impl<'a> Changed<'a> {
                 let key: Vec<_> = key;
                 Event::Delete(shape.id(&key)?)
             };
-            if emit.send(event).await.is_err() {
-                return Ok(Reader::Gone);
-            }
+            emit.send(event).await?;
         }
-        Ok(Reader::Wants)
+        Ok(())
     }
 }
 
