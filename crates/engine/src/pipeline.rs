@@ -213,5 +213,5 @@ pub(crate) struct Rest {
 pub(crate) struct Pending {
     rest: Rest,
     /// Its time of change, where the source gives none.
-    now: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
 }

@@ -82,6 +82,10 @@ async fn only_what_changed_is_written() {
         (1, 3, 2),
         "a content without a version is fetched"
     );
+    let documents = index.documents();
+    for id in ["a", "b", "c", "d"] {
+        assert!(documents[id]["_timestamp"].is_string(), "{id}: what is replaced keeps a time");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,9 +21,7 @@ impl<I: IndexPort> Pipeline<'_, I> {
         }
         match &item.change {
             Change::Delete(_) => self.plan.is_some(),
-            Change::Index(document) => {
-                self.with_fingerprint || document.timestamp.is_none() || self.plan.is_some()
-            }
+            Change::Index(_) => self.with_fingerprint || self.plan.is_some(),
         }
     }
 
@@ -54,16 +52,16 @@ impl<I: IndexPort> Pipeline<'_, I> {
                 } else if self.plan.is_some() {
                     self.plan_write(&rest, *document, known.is_some());
                 } else {
-                    // A listing of changes dates everything (sync-runtime 6.4), a full one what is new.
-                    let dated = known.is_none() || self.seen.is_none();
-                    let now = dated.then(|| *self.now.get_or_insert_with(|| self.clock.now()));
+                    // What is replaced as well: most databases give their rows no time, and the other service's
+                    // sources write now themselves, so that every document has one.
+                    let now = *self.now.get_or_insert_with(|| self.clock.now());
                     self.fetch_or_write(rest, document, now);
                 }
             }
         }
     }
 
-    fn fetch_or_write(&mut self, rest: Rest, mut document: Box<Prepared>, now: Option<DateTime<Utc>>) {
+    fn fetch_or_write(&mut self, rest: Rest, mut document: Box<Prepared>, now: DateTime<Utc>) {
         match document.body.take() {
             Some(body) => self.bodies.push(Pending { rest, now }, document, body),
             None => self.write(&Pending { rest, now }, *document, Written::Nothing),

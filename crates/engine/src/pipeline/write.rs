@@ -35,7 +35,7 @@ impl<I: IndexPort> Pipeline<'_, I> {
 
     pub(super) fn write(&mut self, pending: &Pending, document: Prepared, content: Written) {
         let Rest { key, place, weight } = pending.rest;
-        match self.outbox.index(key, place, document, content, pending.now.as_ref(), self.style) {
+        match self.outbox.index(key, place, document, content, Some(&pending.now), self.style) {
             Ok(bytes) => {
                 self.ledger.give_back(weight);
                 self.ledger.take(bytes);
