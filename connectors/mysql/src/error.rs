@@ -32,8 +32,12 @@ pub(crate) fn told(what: &str, error: MysqlError) -> Error {
         // Else it would be told three times.
         Some(refused) => made.because(refused),
         // The words of the server are in the message already.
-        None if matches!(error, MysqlError::Server(_)) => made,
-        None => made.because(error),
+        None => match error {
+            MysqlError::Server(_) => made,
+            // The driver says twice that it is one.
+            MysqlError::Io(IoError::Io(error)) => made.because(error),
+            error => made.because(error),
+        },
     }
 }
 

@@ -64,7 +64,7 @@ impl Server {
     pub(crate) async fn connect(&self, database: &str) -> Result<Link> {
         let mut config = self.config.clone();
         config.dbname(database);
-        let what = format!("Can't connect to Postgresql on {}.", self.shown);
+        let what = format!("Can't connect to Postgresql on {}", self.shown);
         let connecting = async {
             let mut driver = JoinSet::new();
             let client = match &self.tls {

@@ -83,14 +83,18 @@ impl Error {
         matches!(self.kind, ErrorKind::Throttled(_) | ErrorKind::Unavailable | ErrorKind::Timeout)
     }
 
-    /// Message, causes and hint in one line, for job documents and reports.
+    /// Message, causes and hint in one line, for job documents and reports. A cause that its effect already repeated
+    /// (libraries often do) is not told again.
     #[must_use]
     pub fn report(&self) -> String {
         let mut line = self.message.clone();
         let mut cause = self.cause.as_deref().map(|cause| cause as &(dyn StdError + 'static));
         while let Some(error) = cause {
-            line.push_str(": ");
-            line.push_str(&error.to_string());
+            let text = error.to_string();
+            if !line.ends_with(&text) {
+                line.push_str(": ");
+                line.push_str(&text);
+            }
             cause = error.source();
         }
         if let Some(hint) = &self.hint {
@@ -140,5 +144,24 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Permission);
         assert_eq!(error.to_string(), "cannot read /srv/a");
         assert_eq!(error.report(), "cannot read /srv/a: permission denied (give the service read access)");
+    }
+
+    #[test]
+    fn a_cause_that_its_effect_repeats_is_told_once() {
+        #[derive(Debug)]
+        struct Repeats(std::io::Error);
+        impl fmt::Display for Repeats {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "input/output: {}", self.0)
+            }
+        }
+        impl StdError for Repeats {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let refused = Repeats(std::io::Error::other("refused"));
+        let error = Error::new(ErrorKind::Unavailable, "cannot connect").because(refused);
+        assert_eq!(error.report(), "cannot connect: input/output: refused");
     }
 }
