@@ -13,9 +13,9 @@ use tributary_benches::{
 use tributary_engine::Limits;
 use tributary_sdk::{Env, Source};
 
-// The allocator of the real program, so that memory is that of the real program.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+// That of the real program, so that memory is that of the real program.
+#[path = "../../crates/cli/src/allocator.rs"]
+mod allocator;
 
 /// The parts of the benchmarks. Each prints one line of JSON.
 #[derive(Parser)]
@@ -120,6 +120,7 @@ impl From<Shape> for Documents {
 }
 
 fn main() -> ExitCode {
+    allocator::start();
     let cli = Cli::parse();
     let outcome =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(BenchError::from).and_then(

@@ -1,5 +1,6 @@
 //! The `tributary` binary: arguments, wiring, error rendering, exit codes.
 
+mod allocator;
 mod args;
 mod check;
 mod connector;
@@ -38,14 +39,11 @@ use clap::Parser;
 use crate::args::{Cli, Command};
 use crate::error::{CliError, Result};
 
-/// Has fewer heaps than the system's allocator and gives free memory back.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
-
 /// How long blocking work may go on after a command has ended.
 const BLOCKING_GRACE: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
+    allocator::start();
     std::panic::set_hook(Box::new(|panic| {
         output::note(format!("error: a defect of tributary: {}", error::one_line(&panic.to_string())));
     }));
