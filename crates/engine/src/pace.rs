@@ -11,6 +11,11 @@ use crate::spec::Limits;
 
 /// Requests are never made smaller than this for the sake of the index.
 const SMALLEST: usize = 64 << 10;
+/// Requests on their way at once that an index which asks to slow down still gets while they are larger than
+/// [`HANDY`]: one alone leaves the index idle on the way to it and back.
+const FEW: usize = 3;
+/// Bytes of a request that make the way there and back small beside the index's work.
+const HANDY: usize = 256 << 10;
 /// Requests that take longer become smaller: waiting for an answer is waiting with a lease, a cancel, a checkpoint.
 const SLOW: Duration = Duration::from_secs(5);
 /// Requests that are answered faster may become larger again.
@@ -115,7 +120,7 @@ struct Tempo {
     best: Option<f64>,
     /// When it was last asked to slow down: what was sent before says nothing new.
     slowed: Option<Instant>,
-    /// The smallest request that was refused although it was alone.
+    /// The smallest request that was refused although few were on their way.
     refused: Option<(usize, Instant)>,
 }
 
@@ -183,14 +188,15 @@ impl Tempo {
             return;
         }
         self.slowed = Some(now);
-        if self.limit > 1 {
-            self.set_limit(self.limit / 2);
-            return;
+        if self.limit > FEW || (self.limit > 1 && bytes.min(self.batch) <= HANDY) {
+            let least = if self.limit > FEW { FEW } else { 1 };
+            self.set_limit((self.limit / 2).max(least));
+        } else {
+            // So few, and still too much: it is the size.
+            self.set_limit(self.limit);
+            self.refused = Some((bytes, now));
+            self.shrink_to(bytes.min(self.batch) / 2);
         }
-        self.set_limit(1);
-        // Alone, and still too much: it is the size.
-        self.refused = Some((bytes, now));
-        self.shrink_to(bytes.min(self.batch) / 2);
     }
 
     fn too_large(&mut self, bytes: usize) {
@@ -230,13 +236,17 @@ mod tests {
     #[test]
     fn throttling_halves_and_success_brings_back() {
         let mut tempo = Tempo::new(5, MIB);
-        throttle(&mut tempo, MIB);
-        assert_eq!((tempo.limit, tempo.batch), (2, MIB));
-        throttle(&mut tempo, MIB);
-        assert_eq!((tempo.limit, tempo.batch), (1, MIB));
-        answer(&mut tempo, 4, MIB, 10);
+        let mut tries = Vec::new();
+        for _ in 0..5 {
+            let batch = tempo.batch;
+            throttle(&mut tempo, batch);
+            tries.push((tempo.limit, tempo.batch));
+        }
+        let (half, quarter) = (MIB / 2, MIB / 4);
+        assert_eq!(tries, [(3, MIB), (3, half), (3, quarter), (1, quarter), (1, quarter / 2)]);
+        answer(&mut tempo, 4, quarter / 2, 10);
         assert_eq!(tempo.limit, 2);
-        answer(&mut tempo, 1000, MIB, 10);
+        answer(&mut tempo, 1000, quarter / 2, 10);
         assert_eq!(tempo.limit, 5);
     }
 
@@ -322,7 +332,7 @@ mod tests {
         let (first, second) = (pace.turn().await, pace.turn().await);
         let waits = tokio::time::timeout(Duration::from_secs(9), pace.turn());
         assert!(waits.await.is_err());
-        first.throttled(MIB);
+        first.throttled(SMALLEST);
         assert_eq!(pace.limit(), 1);
         assert!(tokio::time::timeout(Duration::from_secs(9), pace.turn()).await.is_err());
         let (third, ()) = tokio::join!(pace.turn(), async { drop(second) });

@@ -318,7 +318,7 @@ mod tests {
         });
         let pace = pace();
         let delivery = deliver(&index, batch("abcd"), &pace, PATIENCE, &Brake::new()).await;
-        assert_eq!(pace.limit(), 2, "half of five");
+        assert_eq!(pace.limit(), 3, "few, and not one alone");
         assert_eq!(index.requests(), ["abcd", "bd", "d"]);
         assert_eq!(letters(&delivery), "ddrd");
         assert_eq!(delivery.failure, None);
