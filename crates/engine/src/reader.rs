@@ -87,8 +87,8 @@ impl Rounds {
     pub(crate) async fn read(mut self, mut events: BoxStream<'_, Result<Event>>) {
         let mut waiting = false;
         loop {
-            let round = std::future::poll_fn(|cx| self.poll(cx, &mut events, &mut waiting)).await;
-            let last = matches!(round.steps.last(), Some(Step::End | Step::Broken(_)));
+            let round = self.round(&mut events, &mut waiting).await;
+            let last = is_last(&round.steps);
             if last {
                 // It is over before anybody hears of it: whoever does may want to list the source again.
                 drop(events);
@@ -101,31 +101,56 @@ impl Rounds {
         }
     }
 
-    fn poll(
+    /// The next round: a full one, or what there was until the source ran dry.
+    async fn round(&mut self, events: &mut BoxStream<'_, Result<Event>>, waiting: &mut bool) -> Round {
+        let (mut steps, mut weight) = (Vec::with_capacity(ROUND), 0);
+        loop {
+            let before = steps.len();
+            let first = *waiting && steps.is_empty();
+            let gathered = std::future::poll_fn(|cx| {
+                let done = self.gather(cx, events, &mut steps, &mut weight);
+                // Told that the source has nothing, the others wait for the first step.
+                if done.is_pending() && !(first && steps.is_empty()) {
+                    Poll::Ready(false)
+                } else {
+                    done.map(|()| true)
+                }
+            });
+            if gathered.await {
+                *waiting = false;
+                return Round { steps, ran_dry: false };
+            }
+            if steps.len() == before {
+                *waiting = true;
+                return Round { steps, ran_dry: true };
+            }
+            // Many a stream rests after every few events and is ready again the next moment.
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Takes what the source has ready. Pending: it ran dry before the round was full.
+    fn gather(
         &mut self,
         cx: &mut Context<'_>,
         events: &mut BoxStream<'_, Result<Event>>,
-        waiting: &mut bool,
-    ) -> Poll<Round> {
-        let mut steps = Vec::with_capacity(ROUND);
-        let mut weight = 0;
-        while steps.len() < ROUND && weight < self.bytes {
-            let Poll::Ready(event) = events.poll_next_unpin(cx) else {
-                let ran_dry = !std::mem::replace(waiting, true);
-                let something = ran_dry || !steps.is_empty();
-                return if something { Poll::Ready(Round { steps, ran_dry: true }) } else { Poll::Pending };
-            };
-            *waiting = false;
-            let step = self.preparer.step(event);
-            let last = matches!(step, Step::End | Step::Broken(_));
-            weight += step.weight();
+        steps: &mut Vec<Step>,
+        weight: &mut usize,
+    ) -> Poll<()> {
+        while steps.len() < ROUND && *weight < self.bytes {
+            let step = self.preparer.step(std::task::ready!(events.poll_next_unpin(cx)));
+            *weight += step.weight();
             steps.push(step);
-            if last {
+            if is_last(steps) {
                 break;
             }
         }
-        Poll::Ready(Round { steps, ran_dry: false })
+        Poll::Ready(())
     }
+}
+
+fn is_last(steps: &[Step]) -> bool {
+    matches!(steps.last(), Some(Step::End | Step::Broken(_)))
 }
 
 #[cfg(test)]
@@ -192,6 +217,17 @@ mod tests {
         assert_eq!(reader.next().await.len(), 1);
         drop(sender);
         assert!(matches!(reader.next().await[..], [Step::End]));
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_rests_after_every_event_still_fills_rounds() {
+        let events = futures::stream::iter(0..2000).then(|n| async move {
+            tokio::task::yield_now().await;
+            upsert(n)
+        });
+        let mut reader = reader(events.boxed(), usize::MAX);
+        assert!(reader.next().await.is_empty(), "it rests before the first");
+        assert_eq!(reader.next().await.len(), ROUND);
     }
 
     #[tokio::test]
