@@ -1,13 +1,14 @@
+use std::any::Any;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
+use futures::{FutureExt as _, StreamExt as _};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 use tributary_sdk::{Error, ErrorKind, Event, Result};
-use tributary_tasks::{TaskFailure, TaskScope};
 
 use crate::prepare::{Preparer, Step};
 
@@ -19,14 +20,13 @@ const ROUND_BYTES: usize = 1 << 20;
 /// Rounds that wait for the other stages. With the one that is being read, they are all that is held of the source
 /// beside what the ledger counts.
 const AHEAD: usize = 2;
-/// How long a source that is not needed any more may take to let go of what it holds.
-const PARTING: Duration = Duration::from_secs(1);
-
-/// Reads a source's listing in a task of its own, a little ahead of the other stages.
+/// Reads a source's listing in rounds, beside the other stages.
 pub(crate) struct Reader {
     rounds: mpsc::Receiver<Round>,
-    task: TaskScope,
+    /// Not a task of its own: a source that blocks its thread must block no other than its sync's.
+    reads: Option<BoxFuture<'static, std::thread::Result<()>>>,
     waiting: bool,
+    panicked: Option<Box<dyn Any + Send>>,
 }
 
 /// Steps in a row, and whether the source had nothing more ready after them.
@@ -43,10 +43,9 @@ impl Reader {
         F: Future<Output = ()> + Send + 'static,
     {
         let (sender, rounds) = mpsc::channel(AHEAD);
-        let mut task = TaskScope::new();
         let reads = read(Rounds { sender, preparer, bytes: budget.min(ROUND_BYTES) });
-        task.spawn("source", reads.in_current_span());
-        Self { rounds, task, waiting: false }
+        let reads = AssertUnwindSafe(reads.in_current_span()).catch_unwind().boxed();
+        Self { rounds, reads: Some(reads), waiting: false, panicked: None }
     }
 
     /// Whether the source has nothing ready at the moment.
@@ -57,22 +56,37 @@ impl Reader {
     /// The next steps; none when the source just ran dry. Waits while the source has nothing to give. Nothing is lost
     /// when the future is dropped.
     pub(crate) async fn next(&mut self) -> Vec<Step> {
-        if let Some(Round { steps, ran_dry }) = self.rounds.recv().await {
+        let mut ended = Ok(());
+        let round = loop {
+            let Some(reads) = &mut self.reads else { break self.rounds.recv().await };
+            tokio::select! {
+                biased;
+                round = self.rounds.recv() => break round,
+                outcome = reads => (ended, self.reads) = (outcome, None),
+            }
+        };
+        if let Some(Round { steps, ran_dry }) = round {
             self.waiting = ran_dry && self.rounds.is_empty();
+            self.panicked = self.panicked.take().or(ended.err());
             return steps;
         }
-        let message = match self.task.next().await {
-            Some(Err(TaskFailure::Panicked { message, .. })) => format!("the source panicked: {message}"),
-            _ => "the source's listing ended without a word".to_owned(),
+        let message = match self.panicked.take().or(ended.err()) {
+            Some(payload) => format!("the source panicked: {}", words(payload.as_ref())),
+            None => "the source's listing ended without a word".to_owned(),
         };
         vec![Step::Broken(Error::new(ErrorKind::Internal, message))]
     }
 
-    /// Ends the listing, and waits until the source has let go of what it holds; of one that hangs, not for long.
-    pub(crate) async fn stop(mut self) {
-        self.rounds.close();
-        let _hangs = tokio::time::timeout(PARTING, self.task.abort()).await;
+    /// Ends the listing; the source lets go of what it holds.
+    pub(crate) fn stop(self) {
+        drop(self);
     }
+}
+
+/// What a panic said.
+fn words(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<String>().cloned();
+    text.or_else(|| payload.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
 }
 
 /// Where a listing goes.
@@ -179,29 +193,6 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_source_is_read_only_a_little_ahead() {
-        let (count, counted) = tokio::sync::watch::channel(0);
-        let events = futures::stream::iter(0..10_000).map(move |n| {
-            count.send_modify(|count| *count += 1);
-            upsert(n)
-        });
-        let mut reader = reader(events.boxed(), usize::MAX);
-        for _ in 0..100 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(*counted.borrow(), (AHEAD + 1) * ROUND);
-        let mut steps = 0;
-        loop {
-            let round = reader.next().await;
-            steps += round.len();
-            if matches!(round.last(), Some(Step::End)) {
-                break;
-            }
-        }
-        assert_eq!(steps, 10_001);
-    }
-
-    #[tokio::test]
     async fn a_source_that_runs_dry_is_told_once() {
         let (sender, receiver) = tokio::sync::mpsc::channel(8);
         let stream = futures::stream::unfold(receiver, |mut receiver| async {
@@ -252,7 +243,7 @@ mod tests {
         let reader = reader(events.boxed(), 1);
         tokio::task::yield_now().await;
         assert_eq!(std::sync::Arc::strong_count(&held), 2);
-        reader.stop().await;
+        reader.stop();
         assert_eq!(std::sync::Arc::strong_count(&held), 1);
     }
 }

@@ -254,7 +254,7 @@ async fn work<I: IndexPort>(
     });
     let mut outcome = drive(&mut pipeline, &mut reader, control).await;
     // The source may hold connections; it is not needed any more.
-    reader.stop().await;
+    reader.stop();
     keep_letters(&mut pipeline, outcome.is_ok(), control).await;
     if !matches!(outcome, Err(Stop::Canceled | Stop::Failed(_)))
         && let Err(error) = pipeline.store_last().await
