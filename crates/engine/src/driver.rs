@@ -51,9 +51,9 @@ enum Happened {
 
 /// Moves documents from the source to the index until the source is read and everything is settled, or until
 /// something stops it.
-struct Driver<'d, 'a, I> {
+struct Driver<'d, 's, 'a, I> {
     pipeline: &'d mut Pipeline<'a, I>,
-    reader: &'d mut Reader,
+    reader: &'d mut Reader<'s>,
     control: &'d Control,
     reading: bool,
     /// Requests up to this one were seen to.
@@ -68,7 +68,7 @@ struct Driver<'d, 'a, I> {
 /// Why the source was not read to its end, or not everything of it settled.
 pub(crate) async fn drive<I: IndexPort>(
     pipeline: &mut Pipeline<'_, I>,
-    reader: &mut Reader,
+    reader: &mut Reader<'_>,
     control: &Control,
 ) -> Result<(), Stop> {
     pipeline.progress.enter(Phase::Reading);
@@ -77,20 +77,20 @@ pub(crate) async fn drive<I: IndexPort>(
     driver.run().await
 }
 
-impl<I: IndexPort> Driver<'_, '_, I> {
+impl<I: IndexPort> Driver<'_, '_, '_, I> {
     async fn run(mut self) -> Result<(), Stop> {
         loop {
             // A source that always has more must not keep the thread to itself.
             tokio::task::consume_budget().await;
-            let reads = self.reading && self.pipeline.may_read();
-            self.pipeline.pump(!self.reader.is_waiting(), reads);
+            let allowance = if self.reading { self.pipeline.reading_allowance() } else { 0 };
+            self.pipeline.pump(!self.reader.is_waiting(), allowance > 0);
             if let Err(error) = self.pipeline.keep_spool().await {
                 self.fail(SyncError::spool(&error));
             }
             if !self.reading && self.pipeline.is_idle() {
                 break;
             }
-            match self.wait(reads).await {
+            match self.wait(allowance).await {
                 Happened::Asked => self.asked(),
                 Happened::Read(steps) => self.read(steps),
                 Happened::Looked(looked) => self.try_to(|pipeline| pipeline.looked(looked)),
@@ -107,7 +107,7 @@ impl<I: IndexPort> Driver<'_, '_, I> {
         self.stop.map_or(Ok(()), Err)
     }
 
-    async fn wait(&mut self, reads: bool) -> Happened {
+    async fn wait(&mut self, allowance: usize) -> Happened {
         let next_request = if self.heard == Request::Run { Request::Suspend } else { Request::Cancel };
         let lingers = self.pipeline.outbox.linger_ends();
         let never = || Instant::now() + Duration::from_secs(3600);
@@ -122,7 +122,7 @@ impl<I: IndexPort> Driver<'_, '_, I> {
             Some(looked) = futures::StreamExt::next(&mut pipeline.lookups) => Happened::Looked(looked),
             Some(fetched) = pipeline.bodies.next() => Happened::Fetched(fetched),
             Some(()) = pipeline.account.letters.next() => Happened::Kept,
-            steps = self.reader.next(), if reads => Happened::Read(steps),
+            steps = self.reader.next(allowance), if allowance > 0 => Happened::Read(steps),
             () = tokio::time::sleep_until(lingers.unwrap_or_else(never)), if lingers.is_some() => {
                 Happened::Lingered
             }

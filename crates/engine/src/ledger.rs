@@ -43,11 +43,11 @@ impl Ledger {
         self.give_back(bytes);
     }
 
-    /// Whether more of the source may be read.
-    pub(crate) fn may_read(&self, contents_wait: bool) -> bool {
+    /// Bytes that may be read now; 0 means: do not read.
+    pub(crate) fn reading_allowance(&self, contents_wait: bool) -> usize {
         let limit = if contents_wait { self.limit / 2 } else { self.limit };
         let documents = self.used.saturating_sub(self.contents);
-        self.used < limit || documents < self.limit / 8
+        limit.saturating_sub(self.used).max((self.limit / 8).saturating_sub(documents))
     }
 
     /// Whether a content of `bytes` may be fetched while `running` others are. Small ones always may: the documents
@@ -70,22 +70,20 @@ mod tests {
     fn reading_leaves_half_to_contents_that_wait() {
         let mut ledger = Ledger::new(100);
         ledger.take(40);
-        assert!(ledger.may_read(false) && ledger.may_read(true));
+        assert_eq!((ledger.reading_allowance(false), ledger.reading_allowance(true)), (60, 10));
         ledger.take(20);
-        assert!(ledger.may_read(false) && !ledger.may_read(true));
-        ledger.take(40);
-        assert!(!ledger.may_read(false));
+        assert_eq!((ledger.reading_allowance(false), ledger.reading_allowance(true)), (40, 0));
     }
 
     #[test]
     fn contents_that_take_long_never_stop_reading() {
         let mut ledger = Ledger::new(80);
         ledger.reserve(80);
-        assert!(ledger.may_read(true));
+        assert_eq!(ledger.reading_allowance(true), 10);
         ledger.take(10);
-        assert!(!ledger.may_read(true));
+        assert_eq!(ledger.reading_allowance(true), 0);
         ledger.release(80);
-        assert!(ledger.may_read(true));
+        assert_eq!(ledger.reading_allowance(true), 30);
     }
 
     #[test]

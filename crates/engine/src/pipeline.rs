@@ -144,11 +144,12 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
         self.account.letters.begin(seed);
     }
 
-    /// Whether there is room for more of the source.
-    pub(crate) fn may_read(&self) -> bool {
-        self.chunk.len() < self.limits.lookup_chunk
-            && !self.outbox.is_backed_up()
-            && self.ledger.may_read(!self.bodies.is_empty())
+    /// Bytes that may be read now; 0 means: do not read.
+    pub(crate) fn reading_allowance(&self) -> usize {
+        if self.chunk.len() >= self.limits.lookup_chunk || self.outbox.is_backed_up() {
+            return 0;
+        }
+        self.ledger.reading_allowance(!self.bodies.is_empty())
     }
 
     /// Whether everything that was read is through.

@@ -245,16 +245,10 @@ async fn work<I: IndexPort>(
     let seed = pipeline.seen.as_ref().map_or_else(random_seed, SeenSpool::seed);
     let preparer = Preparer::new(spec, seed, cx.max_body_bytes);
     pipeline.begin(seed);
-    // There is nothing to read where there is nothing to retry.
-    let idle = spec.letters.as_ref().is_some_and(|letters| letters.retry && letters.known.is_empty());
-    let source = source.clone();
-    let mut reader = Reader::start(preparer, spec.limits.in_flight_bytes / 8, |rounds| async move {
-        let events = if idle { futures::stream::empty().boxed() } else { listing.open(&source, &cx) };
-        rounds.read(events).await;
-    });
+    let mut reader = Reader::new(events(spec, listing, source, &cx), preparer);
     let mut outcome = drive(&mut pipeline, &mut reader, control).await;
     // The source may hold connections; it is not needed any more.
-    reader.stop();
+    drop(reader);
     keep_letters(&mut pipeline, outcome.is_ok(), control).await;
     if !matches!(outcome, Err(Stop::Canceled | Stop::Failed(_)))
         && let Err(error) = pipeline.store_last().await
@@ -280,6 +274,17 @@ async fn keep_letters<I: IndexPort>(pipeline: &mut Pipeline<'_, I>, goes_on: boo
         () = control.at_least(Request::Suspend), if goes_on => pipeline.keep_letters(false).await,
         () = pipeline.keep_letters(goes_on) => {}
     }
+}
+
+/// What is read of the source: nothing where there is nothing to retry.
+fn events<'a>(
+    spec: &SyncSpec,
+    listing: Listing,
+    source: &'a Source,
+    cx: &'a Context,
+) -> BoxStream<'a, tributary_sdk::Result<Event>> {
+    let idle = spec.letters.as_ref().is_some_and(|letters| letters.retry && letters.known.is_empty());
+    if idle { futures::stream::empty().boxed() } else { listing.open(source, cx) }
 }
 
 /// What is left to do once everything that was listed is settled.
