@@ -21,16 +21,21 @@ fn config(world: &World, more: &str) -> String {
     path.display().to_string()
 }
 
+/// A connector `c` of the world's folder, into the index `i`.
+fn create_connector(world: &World, url: &str) {
+    let directory = format!("directory={}", world.files().display());
+    let args =
+        ["connector", "create", "--service-type", "dir", "--id", "c", "--index", "i", "--set", &directory];
+    tributary().run(args.iter().copied().chain(["--host", url])).success();
+}
+
 #[tokio::test]
 async fn without_a_host_the_embedded_node_runs_and_every_connector_is_served() {
     let world = World::new();
     world.write("a.md", "text");
     let mut running = tributary().start(["run", "-c", &config(&world, "")]);
     let url = running.url();
-    let directory = format!("directory={}", world.files().display());
-    let args =
-        ["connector", "create", "--service-type", "dir", "--id", "c", "--index", "i", "--set", &directory];
-    tributary().run(args.iter().copied().chain(["--host", &url])).success();
+    create_connector(&world, &url);
     let ended =
         tributary().run(["job", "start", "c", "--wait", "--host", &url, "--output", "json"]).success();
     assert_eq!(parse(&ended)["status"], "completed", "{ended}");
@@ -44,10 +49,7 @@ async fn a_job_that_the_source_cannot_do_is_refused_at_once_and_one_that_is_ther
     world.write("a.md", "text");
     let mut running = tributary().start(["run", "-c", &config(&world, "")]);
     let url = running.url();
-    let directory = format!("directory={}", world.files().display());
-    let args =
-        ["connector", "create", "--service-type", "dir", "--id", "c", "--index", "i", "--set", &directory];
-    tributary().run(args.iter().copied().chain(["--host", &url])).success();
+    create_connector(&world, &url);
     let node_client = client(&url);
     for (kind, what) in [("access_control", "access-control syncs"), ("incremental", "incremental syncs")] {
         let refused =

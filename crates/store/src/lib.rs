@@ -31,7 +31,7 @@ pub use model::{
     Action, Condition, CreateIndex, Doc, IndexInfo, Outcome, ResolveOptions, StoreOptions, SyncMode,
     UpdateAction, UpdateFn, VersionType, WriteIndex, WriteOp, WriteResult,
 };
-pub use query::Query;
+pub use query::{Query, token_name};
 pub use search::{
     FieldRequest, HighlightField, HighlightRequest, Hit, Missing, SearchRequest, SearchResponse, SortKey,
     SortMode, SourceFilter, Total, TrackTotal,

@@ -56,7 +56,8 @@ pub(super) async fn here(conn: &mut Conn) -> Result<(String, String, u64)> {
     let status: Option<ServerRow> = status.map_err(of_log)?;
     let place = status.and_then(|row| Some((row.get::<String, _>(0)?, row.get::<u64, _>(1)?)));
     let (file, at) = place.ok_or_else(|| Error::new(ErrorKind::Config, "the server writes no binary log"))?;
-    Ok((server.unwrap_or_default(), file, at))
+    let server = server.ok_or_else(|| Error::new(ErrorKind::InvalidData, what))?;
+    Ok((server, file, at))
 }
 
 /// The transactions before a place in the log; `None` where the server numbers none.

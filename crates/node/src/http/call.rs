@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde_json::Value;
+use tributary_store::token_name;
 
 use super::envelope::{ApiError, Result, malformed_json};
 use super::media::Wish;
@@ -106,18 +107,6 @@ pub(crate) fn parse_json(bytes: &[u8]) -> Result<Value> {
         // The first value is well formed: something follows it.
         None => malformed_json(&error),
     })
-}
-
-/// Elasticsearch's name for the first token of a value.
-pub(crate) fn token_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "VALUE_NULL",
-        Value::Bool(_) => "VALUE_BOOLEAN",
-        Value::Number(_) => "VALUE_NUMBER",
-        Value::String(_) => "VALUE_STRING",
-        Value::Array(_) => "START_ARRAY",
-        Value::Object(_) => "START_OBJECT",
-    }
 }
 
 /// Line and column of a key's first occurrence, both from 1.

@@ -12,7 +12,7 @@ mod reply;
 mod routes;
 
 pub(crate) use body::BodyLimits;
-pub(crate) use call::{BodyRule, Call, Endpoint, handler, parse_json, position_of, token_name};
+pub(crate) use call::{BodyRule, Call, Endpoint, handler, parse_json, position_of};
 pub(crate) use dispatch::dispatch;
 pub(crate) use envelope::{ApiError, Result, malformed_json};
 pub(crate) use filter_path::matches as wildcard_matches;
@@ -20,3 +20,4 @@ pub(crate) use media::Wish;
 pub(crate) use params::{Params, not_a_flag, parse_time_ms};
 pub(crate) use reply::{Reply, to_json};
 pub(crate) use routes::Routes;
+pub(crate) use tributary_store::token_name;

@@ -6,7 +6,7 @@ use super::request::{AggRequest, Filters, Kind, Metric, TopHits, Values};
 use super::{parse_buckets, parse_composite};
 use crate::dates::Zone;
 use crate::error::{Cause, ErrorKind, Result, StoreError};
-use crate::query::{Query, json_token, scalar_text};
+use crate::query::{Query, scalar_text, token_name};
 use crate::search::SearchRequest;
 
 pub(super) type Object = Map<String, Value>;
@@ -95,7 +95,7 @@ impl Body<'_> {
     }
 
     fn wrong(&self, key: &str, value: &Value) -> StoreError {
-        malformed(format!("[{}] {key} doesn't support values of type: {}", self.kind, json_token(value)))
+        malformed(format!("[{}] {key} doesn't support values of type: {}", self.kind, token_name(value)))
     }
 
     pub(super) fn number(&self, key: &str, value: &Value) -> Result<f64> {
@@ -177,7 +177,7 @@ pub(super) struct Parser {
 /// Reads `aggs`.
 pub(crate) fn parse(value: &Value) -> Result<Vec<AggRequest>> {
     let Value::Object(object) = value else {
-        return Err(StoreError::parsing(format!("Unknown key for a {} in [aggs].", json_token(value))));
+        return Err(StoreError::parsing(format!("Unknown key for a {} in [aggs].", token_name(value))));
     };
     Parser { next: 0 }.level(object, 0)
 }
@@ -202,7 +202,7 @@ impl Parser {
         let Value::Object(object) = value else {
             let reason = format!(
                 "Aggregation definition for [{name} starts with a [{}], expected a [START_OBJECT].",
-                json_token(value)
+                token_name(value)
             );
             return Err(StoreError::parsing(reason));
         };
@@ -214,7 +214,7 @@ impl Parser {
                 "meta" => meta = Some(value.clone()),
                 "aggs" | "aggregations" => {
                     let Value::Object(inner) = value else {
-                        let token = json_token(value);
+                        let token = token_name(value);
                         let reason =
                             format!("Expected [START_OBJECT] under [{key}], but got a [{token}] in [{name}]");
                         return Err(StoreError::parsing(reason));
@@ -223,7 +223,7 @@ impl Parser {
                 }
                 key => {
                     let Value::Object(members) = value else {
-                        let token = json_token(value);
+                        let token = token_name(value);
                         let reason =
                             format!("Expected [START_OBJECT] under [{key}], but got a [{token}] in [{name}]");
                         return Err(StoreError::parsing(reason));

@@ -11,7 +11,7 @@ use super::request::{
 };
 use crate::dates::CalendarUnit;
 use crate::error::{Result, StoreError};
-use crate::query::{json_token, scalar_text};
+use crate::query::{scalar_text, token_name};
 
 pub(super) fn terms(body: Body<'_>) -> Result<Terms> {
     let (mut size, mut min_doc_count, mut show_error) = (10, 1, false);
@@ -74,7 +74,7 @@ fn pick(body: Body<'_>, key: &str, value: &Value) -> Result<Pick> {
             let why = |_| body.failed(key, format!("invalid regular expression [{pattern}]"));
             Ok(Pick::Pattern(Arc::new(regex.map_err(why)?)))
         }
-        other => Err(malformed(format!("Unrecognized token for an {key} [{}]", json_token(other)))),
+        other => Err(malformed(format!("Unrecognized token for an {key} [{}]", token_name(other)))),
     }
 }
 
@@ -302,7 +302,7 @@ fn one_range(body: Body<'_>, value: &Value) -> Result<RangeRequest> {
             other => {
                 return Err(malformed(format!(
                     "[range] {key} doesn't support values of type: {}",
-                    json_token(other)
+                    token_name(other)
                 )));
             }
         };

@@ -8,7 +8,7 @@ use super::parse::{Body, malformed};
 use super::parse_buckets;
 use super::request::{AggRequest, BucketOrder, Composite, Kind, OrderBy, Source, Terms};
 use crate::error::{Cause, ErrorKind, Result, StoreError};
-use crate::query::{json_token, scalar_text};
+use crate::query::{scalar_text, token_name};
 
 pub(super) fn composite(body: Body<'_>) -> Result<Composite> {
     let (mut sources, mut size, mut after) = (None, 10, None);
@@ -61,7 +61,7 @@ fn only(value: &Value) -> Result<(&str, &Value)> {
 }
 
 fn unexpected(value: &Value, wanted: &str) -> StoreError {
-    let token = json_token(value);
+    let token = token_name(value);
     StoreError::parsing(format!(
         "Failed to parse object: expecting token of type [{wanted}] but found [{token}]"
     ))

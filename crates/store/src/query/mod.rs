@@ -26,7 +26,8 @@ use ast::{BoolNode, Node};
 pub(crate) use compile::{Compiler, column_of};
 pub(crate) use leaf::open_column;
 pub(crate) use named::named;
-pub(crate) use parse_value::{json_token, scalar_text};
+pub(crate) use parse_value::scalar_text;
+pub use parse_value::token_name;
 
 use crate::error::Result;
 

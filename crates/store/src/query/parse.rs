@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::ast::{BoolNode, Node};
-use super::parse_value::{Object, boost_only, json_token, not_supported, number, scalar_text};
+use super::parse_value::{Object, boost_only, not_supported, number, scalar_text, token_name};
 use super::{parse_term, parse_text};
 use crate::error::{ErrorKind, Result, StoreError};
 
@@ -154,7 +154,7 @@ impl Parser {
             Value::Array(list) => list.iter().map(|query| inner.query(query)).collect(),
             Value::Null => Ok(Vec::new()),
             other => {
-                let kind = json_token(other);
+                let kind = token_name(other);
                 let reason = format!("[bool] {clause} doesn't support values of type: {kind}");
                 Err(StoreError::new(ErrorKind::XContentParse, reason))
             }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::ast::{Bounds, Fuzziness, FuzzyOptions, Node};
 use super::parse::unsupported;
 use super::parse_value::{
-    Object, flag, fuzziness, json_token, not_supported, number, one_field, scalar_text, whole,
+    Object, flag, fuzziness, not_supported, number, one_field, scalar_text, token_name, whole,
 };
 use crate::dates::Zone;
 use crate::error::{Result, StoreError};
@@ -144,7 +144,7 @@ pub(super) fn ids(body: &Object) -> Result<Node> {
             }
             ("values", Value::String(one)) => ids = Some(vec![one.clone()]),
             ("values", other) => {
-                let kind = json_token(other);
+                let kind = token_name(other);
                 let reason = format!("[ids] values doesn't support values of type: {kind}");
                 return Err(StoreError::parsing(reason));
             }
@@ -164,7 +164,7 @@ pub(super) fn ids(body: &Object) -> Result<Node> {
 
 fn bad_id(value: &Value) -> StoreError {
     let reason = "[ids] failed to parse field [values]";
-    let found = format!("Expected text but found {}", json_token(value));
+    let found = format!("Expected text but found {}", token_name(value));
     let inner = crate::Cause::new("illegal_argument_exception", found);
     let mut cause = crate::Cause::new("x_content_parse_exception", reason);
     cause.caused_by = Some(Box::new(inner));

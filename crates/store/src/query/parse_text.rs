@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::ast::{BoostedField, FuzzyOptions, MultiKind, Node, TextKind, TextOptions};
-use super::parse_value::{flag, fuzziness, json_token, not_supported, number, one_field, scalar_text, whole};
+use super::parse_value::{flag, fuzziness, not_supported, number, one_field, scalar_text, token_name, whole};
 use super::string_query::{self, Syntax};
 use crate::error::{ErrorKind, Result, StoreError};
 
@@ -17,7 +17,7 @@ fn no_text() -> StoreError {
 fn text_of(value: &Value) -> Result<String> {
     match value {
         Value::Array(_) | Value::Object(_) | Value::Null => {
-            Err(StoreError::illegal(format!("Expected text but found {}", json_token(value))))
+            Err(StoreError::illegal(format!("Expected text but found {}", token_name(value))))
         }
         scalar => Ok(scalar_text(scalar)),
     }
@@ -125,7 +125,7 @@ fn boosted_fields(query: &str, value: &Value) -> Result<Vec<BoostedField>> {
         other => {
             return Err(StoreError::parsing(format!(
                 "[{query}] [fields] must be an array, not {}",
-                json_token(other)
+                token_name(other)
             )));
         }
     };

@@ -11,8 +11,9 @@ pub(super) fn not_supported(query: &str, key: &str) -> StoreError {
     StoreError::parsing(format!("[{query}] query does not support [{key}]"))
 }
 
-/// What Elasticsearch's parser calls a value.
-pub(crate) fn json_token(value: &Value) -> &'static str {
+/// Elasticsearch's name for the first token of a value.
+#[must_use]
+pub fn token_name(value: &Value) -> &'static str {
     match value {
         Value::Null => "VALUE_NULL",
         Value::Bool(_) => "VALUE_BOOLEAN",

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::request::{FieldRequest, Missing, SearchRequest, SortKey, SortMode, SourceFilter, TrackTotal};
 use crate::error::{Cause, ErrorKind, Result, StoreError};
-use crate::query::{Query, json_token, scalar_text};
+use crate::query::{Query, scalar_text, token_name};
 
 /// Accepted and without effect here.
 const IGNORED: [&str; 6] =
@@ -60,7 +60,7 @@ pub(super) fn request(body: &Value) -> Result<SearchRequest> {
         other => {
             return Err(StoreError::parsing(format!(
                 "Expected [START_OBJECT] but found [{}]",
-                json_token(other)
+                token_name(other)
             )));
         }
     };
@@ -149,7 +149,7 @@ fn member(request: &mut SearchRequest, key: &str, value: &Value) -> Result<()> {
 }
 
 fn unknown_key(key: &str, value: &Value) -> StoreError {
-    let reason = format!("Unknown key for a {} in [{key}].", json_token(value));
+    let reason = format!("Unknown key for a {} in [{key}].", token_name(value));
     StoreError::parsing(reason).about(value)
 }
 
@@ -222,7 +222,7 @@ pub(super) fn source(value: &Value) -> Result<SourceFilter> {
                     "excludes" | "exclude" => filter.excludes = strings(value),
                     "exclude_vectors" => {}
                     other => {
-                        let reason = format!("Unknown key for a {} in [{other}].", json_token(value));
+                        let reason = format!("Unknown key for a {} in [{other}].", token_name(value));
                         return Err(StoreError::parsing(reason).about(value));
                     }
                 }
@@ -231,7 +231,7 @@ pub(super) fn source(value: &Value) -> Result<SourceFilter> {
         other => {
             let reason = format!(
                 "Expected one of [VALUE_BOOLEAN, VALUE_STRING, START_ARRAY, START_OBJECT] but found [{}]",
-                json_token(other)
+                token_name(other)
             );
             return Err(StoreError::parsing(reason));
         }
@@ -252,14 +252,14 @@ fn fields(key: &str, value: &Value) -> Result<Vec<FieldRequest>> {
                     format: object.get("format").and_then(Value::as_str).map(str::to_owned),
                 })
             }
-            other => Err(malformed(format!("[{key}] holds names and objects, not {}", json_token(other)))),
+            other => Err(malformed(format!("[{key}] holds names and objects, not {}", token_name(other)))),
         })
         .collect()
 }
 
 fn search_after(value: &Value) -> Result<Vec<Value>> {
     let Value::Array(list) = value else {
-        let reason = format!("Expected [START_ARRAY] in [search_after] but found [{}]", json_token(value));
+        let reason = format!("Expected [START_ARRAY] in [search_after] but found [{}]", token_name(value));
         return Err(StoreError::parsing(reason));
     };
     if list.is_empty() {
@@ -268,7 +268,7 @@ fn search_after(value: &Value) -> Result<Vec<Value>> {
     if let Some(bad) = list.iter().find(|value| value.is_array() || value.is_object()) {
         let reason = format!(
             "Expected [VALUE_STRING] or [VALUE_NUMBER] or [VALUE_BOOLEAN] or [VALUE_NULL] but found [{}] inside search_after.",
-            json_token(bad)
+            token_name(bad)
         );
         return Err(StoreError::parsing(reason));
     }
@@ -305,7 +305,7 @@ pub(super) fn sort(value: &Value) -> Result<Vec<SortKey>> {
             other => {
                 let reason = format!(
                     "malformed sort format, within the sort array, an object, or an actual string are allowed, not {}",
-                    json_token(other)
+                    token_name(other)
                 );
                 return Err(StoreError::illegal(reason));
             }
