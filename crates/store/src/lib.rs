@@ -17,6 +17,7 @@ mod mapping;
 mod model;
 mod names;
 mod query;
+mod readers;
 mod search;
 mod settings;
 mod state;

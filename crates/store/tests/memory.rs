@@ -4,20 +4,13 @@
 
 mod common;
 
-use common::{Fixture, index_op};
+use common::{Fixture, index_op, peak_mb};
 use serde_json::{Value, json};
 use tributary_store::{Query, SearchRequest};
 
 const DOCUMENTS: u64 = 20_000;
 /// Leaves room below 200 MB for the rest of a process that syncs.
 const MOST_MB: u64 = 150;
-
-/// The most memory the process ever had, in MB.
-fn peak_mb() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
-}
 
 /// About 1 KB, with many different words.
 fn document(number: u64) -> Value {

@@ -16,9 +16,7 @@ use super::search_error;
 use super::view::View;
 use crate::document::{FlatDoc, Flattened, IndexDoc, Release, fields, flatten};
 use crate::error::Result;
-use crate::kv::{
-    Counters, Db, Kv, LogRecord, io_error, log_key, meta_key, read_error, seq_of_key, snapshot_counters,
-};
+use crate::kv::{Db, Kv, LogRecord, io_error, log_key, meta_key, read_error, seq_of_key};
 use crate::state::IndexState;
 use crate::sync::lock;
 
@@ -314,9 +312,10 @@ impl Engine {
     pub(super) fn commit(&mut self, state: &IndexState, kv: &Kv) -> Result<View> {
         let db = kv.db()?;
         state.search.queue.drop_replaced();
-        let snapshot = db.snapshot();
-        let counters: Counters = snapshot_counters(&db, &snapshot, state.num)?;
-        let target = counters.next_seq;
+        let mut reader = state.search.readers.begin();
+        kv.wait_for_group();
+        let target = db.counters(state.num)?.next_seq;
+        reader.settle(target);
         self.ensure_open(state, target)?;
         loop {
             let batch = state.search.queue.pop(FEED, target);
@@ -346,7 +345,7 @@ impl Engine {
             kv.commit(note, false)?;
             self.noted = target;
         }
-        Ok(View::new(searcher, target, snapshot, db, state.num, Arc::clone(&state.search.lengths)))
+        Ok(View::new(searcher, target, reader, db, state.num, Arc::clone(&state.search.lengths)))
     }
 
     /// Commits what was handed over, without looking for more.

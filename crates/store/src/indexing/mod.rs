@@ -4,6 +4,7 @@ mod engine;
 mod pool;
 mod purge;
 mod queue;
+mod retired;
 mod schema;
 mod view;
 
@@ -20,6 +21,7 @@ pub(crate) use queue::{Change, Pending, PendingQueue};
 pub(crate) use view::{LengthCache, View};
 
 use crate::error::{ErrorKind, StoreError};
+use crate::readers::Readers;
 use crate::sync::{lock, read, write};
 
 /// How far an index's search is, for those who wait.
@@ -37,6 +39,8 @@ pub(crate) struct Progress {
 pub(crate) struct SearchState {
     pub(crate) queue: PendingQueue,
     pub(crate) lengths: Arc<LengthCache>,
+    /// Who reads earlier states of the documents.
+    pub(crate) readers: Arc<Readers>,
     engine: Mutex<Engine>,
     view: RwLock<Option<Arc<View>>>,
     /// The next sequence number after the last durable write.
@@ -65,6 +69,7 @@ impl SearchState {
         Self {
             queue: PendingQueue::default(),
             lengths: Arc::default(),
+            readers: Arc::new(Readers::new(next_seq)),
             engine: Mutex::new(Engine::new(dir, buffer)),
             view: RwLock::new(None),
             durable: AtomicU64::new(next_seq),

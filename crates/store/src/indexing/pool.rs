@@ -10,6 +10,7 @@ use super::SearchState;
 use super::engine::Engine;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::kv::Kv;
+use crate::readers::Readers;
 use crate::state::IndexState;
 use crate::sync::lock;
 
@@ -67,8 +68,8 @@ pub(crate) struct Pool {
     list: Lister,
     /// Called whenever the threads look around.
     looking: Box<dyn Fn() + Send + Sync>,
-    /// Numbers of deleted indices whose documents are still stored.
-    orphans: Mutex<Vec<u32>>,
+    /// Numbers of deleted indices whose documents are still stored, with who may still read them.
+    orphans: Mutex<Vec<(u32, Arc<Readers>)>>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
 
@@ -151,9 +152,9 @@ impl Pool {
         }
     }
 
-    /// Has a deleted index's documents removed.
-    pub(crate) fn purge(&self, index: u32) {
-        lock(&self.orphans).push(index);
+    /// Has a deleted index's documents removed once nobody reads them.
+    pub(crate) fn purge(&self, index: u32, readers: Arc<Readers>) {
+        lock(&self.orphans).push((index, readers));
         self.poke();
     }
 
@@ -331,10 +332,11 @@ impl Pool {
 
     fn purge_orphans(&self) {
         while !self.stop.load(Ordering::Acquire) {
-            let Some(index) = lock(&self.orphans).last().copied() else { return };
+            let unread = |(_, readers): &&(u32, Arc<Readers>)| readers.is_empty();
+            let Some(index) = lock(&self.orphans).iter().rfind(unread).map(|orphan| orphan.0) else { return };
             match super::purge::purge_some(&self.kv, index) {
                 Ok(true) => {}
-                Ok(false) => lock(&self.orphans).retain(|orphan| *orphan != index),
+                Ok(false) => lock(&self.orphans).retain(|orphan| orphan.0 != index),
                 Err(error) => {
                     tracing::debug!(index, %error, "removing a deleted index's documents failed");
                     return;
@@ -346,12 +348,28 @@ impl Pool {
         }
     }
 
+    /// Removes what was kept for readers that are gone, unless there is something more urgent.
+    fn release_retired(&self, state: &IndexState) {
+        let more = || super::retired::release_some(&self.kv, state.num, &state.search.readers);
+        while !self.stop.load(Ordering::Acquire) && lock(&self.queue).ready.is_empty() {
+            match more() {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::debug!(index = state.name, %error, "removing replaced documents failed");
+                    return;
+                }
+            }
+        }
+    }
+
     /// Looks for indices that need something because time has passed.
     fn tick(&self) {
         self.kv.flush_when_idle(Duration::from_secs(5));
         (self.looking)();
         self.purge_orphans();
         for state in (self.list)() {
+            self.release_retired(&state);
             let search = &state.search;
             let Ok(engine) = search.engine.try_lock() else { continue };
             let due =

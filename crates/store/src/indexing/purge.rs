@@ -16,6 +16,7 @@ pub(super) fn purge_some(kv: &Kv, index: u32) -> Result<bool> {
         (&db.log, index_prefix.to_vec()),
         (&db.ids, index_prefix.to_vec()),
         (&db.meta, meta_key(b't', index).to_vec()),
+        (&db.meta, meta_key(b'r', index).to_vec()),
     ] {
         for guard in keyspace.prefix(prefix).take(CHUNK - count) {
             batch.remove(keyspace, guard.key().map_err(read_error)?);

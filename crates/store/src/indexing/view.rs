@@ -4,13 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use fjall::Snapshot;
 use tantivy::index::SegmentId;
 use tantivy::{Searcher, SegmentReader};
 
 use crate::document::fields;
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::kv::{Db, LogRecord, snapshot_record};
+use crate::kv::{Db, LogRecord};
+use crate::readers::Reader;
 use crate::sync::lock;
 
 /// An unchanging state of one index.
@@ -19,7 +19,8 @@ pub(crate) struct View {
     /// The sequence number up to which (excluded) writes are visible.
     pub(crate) next: u64,
     pub(crate) taken: Instant,
-    snapshot: Snapshot,
+    /// Keeps the documents of this state in the document store.
+    _reader: Reader,
     db: Arc<Db>,
     index: u32,
     pub(crate) lengths: Arc<LengthCache>,
@@ -29,17 +30,17 @@ impl View {
     pub(super) fn new(
         searcher: Searcher,
         next: u64,
-        snapshot: Snapshot,
+        reader: Reader,
         db: Arc<Db>,
         index: u32,
         lengths: Arc<LengthCache>,
     ) -> Self {
-        Self { searcher, next, taken: Instant::now(), snapshot, db, index, lengths }
+        Self { searcher, next, taken: Instant::now(), _reader: reader, db, index, lengths }
     }
 
     /// The document of a hit.
     pub(crate) fn record(&self, seq: u64) -> Result<LogRecord> {
-        snapshot_record(&self.db, &self.snapshot, self.index, seq)?.ok_or_else(|| {
+        self.db.log_record(self.index, seq)?.ok_or_else(|| {
             let reason = format!(
                 "the search index names sequence number {seq}, which the document store does not hold"
             );

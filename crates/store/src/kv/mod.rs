@@ -4,7 +4,7 @@ mod record;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,16 +16,17 @@ use fjall::{
 
 pub(crate) use record::{
     Counters, IdEntry, LogRecord, PRIMARY_TERM, blob_key, blob_prefix, id_key, index_of_meta_key, log_key,
-    meta_key, seq_of_key, seq_of_tombstone, tombstone_key,
+    meta_key, retired_key, seq_of_key, seq_of_retired, seq_of_tombstone, tombstone_key, write_of_retired,
 };
 
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::model::{StoreOptions, SyncMode};
 use crate::sync::{lock, read, write};
 
-/// Memory of the tables that collect writes before they go to disk.
+/// Memory of the tables that collect writes before they go to disk. Reads and writes wait while one is let go of, which takes
+/// the longer the more entries it has: `ids` and `meta` have small ones.
 const LOG_MEMTABLE: u64 = 8 << 20;
-const IDS_MEMTABLE: u64 = 6 << 20;
+const IDS_MEMTABLE: u64 = 2 << 20;
 const META_MEMTABLE: u64 = 2 << 20;
 /// The journal's size at which the tables are forced to disk.
 const MAX_JOURNAL: u64 = 192 << 20;
@@ -44,7 +45,8 @@ impl Db {
             .cache_size(cache_bytes as u64)
             .max_journaling_size(MAX_JOURNAL)
             .max_cached_files(Some(256))
-            .worker_threads(2)
+            // Of several, fjall keeps one for flushes, which spins as long as the others compact.
+            .worker_threads(1)
             .open()?;
         // From the first level on: most documents come to rest there.
         let options = |memtable: u64, block: u32| {
@@ -74,11 +76,27 @@ impl Db {
         }
     }
 
+    /// An index's counters; those of an empty index when there are none.
+    pub(crate) fn counters(&self, index: u32) -> Result<Counters> {
+        match self.meta.get(meta_key(b'c', index)).map_err(read_error)? {
+            Some(bytes) => Counters::decode(&bytes),
+            None => Ok(Counters::default()),
+        }
+    }
+
     pub(crate) fn log_record(&self, index: u32, seq: u64) -> Result<Option<LogRecord>> {
         match self.log.get(log_key(index, seq)).map_err(read_error)? {
             Some(bytes) => LogRecord::decode(bytes.into()).map(Some),
             None => Ok(None),
         }
+    }
+}
+
+/// What `ids` says of a document as a snapshot has it.
+pub(crate) fn snapshot_entry(db: &Db, snapshot: &Snapshot, index: u32, id: &str) -> Result<Option<IdEntry>> {
+    match snapshot.get(&db.ids, id_key(index, id)).map_err(read_error)? {
+        Some(bytes) => IdEntry::decode(&bytes).map(Some),
+        None => Ok(None),
     }
 }
 
@@ -95,14 +113,6 @@ pub(crate) fn snapshot_record(
     }
 }
 
-/// An index's counters as a snapshot has them.
-pub(crate) fn snapshot_counters(db: &Db, snapshot: &Snapshot, index: u32) -> Result<Counters> {
-    match snapshot.get(&db.meta, meta_key(b'c', index)).map_err(read_error)? {
-        Some(bytes) => Counters::decode(&bytes),
-        None => Ok(Counters::default()),
-    }
-}
-
 /// The database with what is needed to open it again.
 pub(crate) struct Kv {
     root: PathBuf,
@@ -113,6 +123,8 @@ pub(crate) struct Kv {
     /// A commit failed: nothing can be written before the database was opened again.
     broken: AtomicBool,
     last_commit: Mutex<Option<Instant>>,
+    /// Held from the decision which records a group retires until it is stored.
+    storing: Mutex<()>,
 }
 
 impl Kv {
@@ -130,6 +142,7 @@ impl Kv {
             current: RwLock::new(Some(Arc::new(db))),
             broken: AtomicBool::new(false),
             last_commit: Mutex::new(None),
+            storing: Mutex::new(()),
         })
     }
 
@@ -144,6 +157,16 @@ impl Kv {
 
     pub(crate) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
+    }
+
+    /// To be held from the decision which records a group of writes retires until the group is stored.
+    pub(crate) fn storing(&self) -> MutexGuard<'_, ()> {
+        lock(&self.storing)
+    }
+
+    /// Waits for a group of writes that is being stored: it may not know of a reader that has just begun.
+    pub(crate) fn wait_for_group(&self) {
+        drop(self.storing());
     }
 
     /// Commits a batch; `durable` waits for the disk as the options say.

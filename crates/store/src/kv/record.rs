@@ -99,6 +99,23 @@ pub(crate) fn seq_of_tombstone(key: &[u8]) -> Option<u64> {
     number(key, 5)
 }
 
+/// The key in `meta` of the note that the write `by` retired a record.
+pub(crate) fn retired_key(index: u32, by: u64) -> [u8; 13] {
+    let mut key = tombstone_key(index, by);
+    key[0] = b'r';
+    key
+}
+
+/// The write that retired a record, of the note's key.
+pub(crate) fn write_of_retired(key: &[u8]) -> Result<u64> {
+    number(key, 5).ok_or_else(|| corrupt("key of a retired record"))
+}
+
+/// The retired record's sequence number, of the note.
+pub(crate) fn seq_of_retired(note: &[u8]) -> Result<u64> {
+    number(note, 0).ok_or_else(|| corrupt("note of a retired record"))
+}
+
 /// The key of one of the node's blobs.
 pub(crate) fn blob_key(space: &str, name: &str) -> Vec<u8> {
     let mut key = blob_prefix(space);

@@ -115,7 +115,7 @@ impl Store {
             shared.catalog.remove(name);
         }
         shared.pool.schedule(&state, false);
-        shared.pool.purge(state.num);
+        shared.pool.purge(state.num, Arc::clone(&state.search.readers));
         Ok(())
     }
 

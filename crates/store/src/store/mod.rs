@@ -20,7 +20,7 @@ use handle::Handle;
 pub(crate) use handle::Shared;
 
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::kv::{IdEntry, LogRecord, id_key, log_key, read_error, seq_of_key, snapshot_record};
+use crate::kv::{LogRecord, log_key, read_error, seq_of_key, snapshot_entry, snapshot_record};
 use crate::model::{Action, Doc, StoreOptions, WriteOp, WriteResult};
 use crate::names::check_id;
 use crate::writer::{Prepared, PreparedAction, Request};
@@ -59,7 +59,7 @@ impl Store {
         self.handle.close();
     }
 
-    fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Shared {
         &self.handle.shared
     }
 
@@ -92,13 +92,8 @@ impl Store {
         let state = shared.catalog.require(index)?;
         let db = shared.kv.db()?;
         let snapshot = db.snapshot();
-        let Some(entry) = snapshot.get(&db.ids, id_key(state.num, id)).map_err(read_error)? else {
-            return Ok(None);
-        };
-        let entry = IdEntry::decode(&entry)?;
-        if entry.deleted {
-            return Ok(None);
-        }
+        let entry = snapshot_entry(&db, &snapshot, state.num, id)?;
+        let Some(entry) = entry.filter(|entry| !entry.deleted) else { return Ok(None) };
         let record = snapshot_record(&db, &snapshot, state.num, entry.seq)?.ok_or_else(|| {
             let reason = format!("the document [{id}] of [{index}] is missing from the document store");
             StoreError::new(ErrorKind::Corrupt, reason)
@@ -117,15 +112,18 @@ impl Store {
         let state = shared.catalog.require(index)?;
         let db = shared.kv.db()?;
         let range = log_key(state.num, from.unwrap_or(0))..log_key(state.num, u64::MAX);
+        let snapshot = db.snapshot();
         let mut docs = Vec::new();
-        for guard in db.log.range(range) {
+        for guard in snapshot.range(&db.log, range) {
             let (key, value) = guard.into_inner().map_err(read_error)?;
             let seq = seq_of_key(&key).unwrap_or(0);
             if docs.len() >= limit {
                 return Ok(ScanPage { docs, next: Some(seq) });
             }
             let record = LogRecord::decode(value.into())?;
-            if !record.tombstone {
+            // A replaced document may be there as long as somebody reads a state from before.
+            let live = || snapshot_entry(&db, &snapshot, state.num, &record.id);
+            if !record.tombstone && live()?.is_some_and(|entry| entry.seq == seq) {
                 docs.push(record.into_doc(seq));
             }
         }

@@ -12,9 +12,10 @@ use super::pit::Pits;
 use crate::catalog::Catalog;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::indexing::Pool;
-use crate::kv::{Counters, Db, Kv, index_of_meta_key, meta_key, read_error};
+use crate::kv::{Db, Kv, index_of_meta_key, meta_key, read_error};
 use crate::model::StoreOptions;
 use crate::names::new_uuid;
+use crate::readers::Readers;
 use crate::state::IndexState;
 use crate::writer::{self, WriterContext};
 
@@ -46,7 +47,7 @@ pub(super) fn open(options: StoreOptions) -> Result<Handle> {
         .spawn(move || writer::run(&context, requests))
         .map_err(|error| StoreError::new(ErrorKind::Io, format!("starting a thread failed: {error}")))?;
     for index in orphans {
-        pool.purge(index);
+        pool.purge(index, Arc::new(Readers::new(0)));
     }
     remove_stray_folders(&kv, &catalog);
     for state in behind {
@@ -105,7 +106,7 @@ fn recover(kv: &Kv, catalog: &Catalog, pits: &Pits) -> Result<()> {
     kv.reopen()?;
     let db = kv.db()?;
     for state in catalog.all() {
-        let counters = stored_counters(&db, state.num)?;
+        let counters = db.counters(state.num)?;
         state.set_counters(counters);
         state.search.publish(Vec::new(), counters.next_seq);
     }
@@ -126,13 +127,6 @@ fn cluster_uuid(kv: &Kv, db: &Db) -> Result<String> {
 fn stored_number(db: &Db, key: &[u8]) -> Result<u32> {
     let stored = db.meta.get(key).map_err(read_error)?;
     Ok(stored.and_then(|bytes| bytes.as_ref().try_into().ok()).map_or(0, u32::from_be_bytes))
-}
-
-fn stored_counters(db: &Db, num: u32) -> Result<Counters> {
-    match db.meta.get(meta_key(b'c', num)).map_err(read_error)? {
-        Some(bytes) => Counters::decode(&bytes),
-        None => Ok(Counters::default()),
-    }
 }
 
 /// The index numbers under a kind of key.
@@ -156,7 +150,7 @@ fn load_indices(kv: &Kv, db: &Db, catalog: &Catalog, buffer: usize) -> Result<Ve
             StoreError::new(ErrorKind::Corrupt, format!("the record of index number {num} is damaged: {why}"))
         };
         let value: Value = serde_json::from_slice(&stored).map_err(|error| damaged(&error.to_string()))?;
-        let counters = stored_counters(db, num)?;
+        let counters = db.counters(num)?;
         let parts = IndexState::parts_from_stored(num, &value, counters)
             .ok_or_else(|| damaged("a part is missing"))?;
         let state = Arc::new(IndexState::new(parts, kv.root(), buffer)?);

@@ -10,7 +10,7 @@ use crate::document::FlatDoc;
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::indexing::{Change, Pending};
 use crate::kv::{
-    Counters, Db, IdEntry, Kv, LogRecord, PRIMARY_TERM, id_key, log_key, meta_key, tombstone_key,
+    Counters, Db, IdEntry, Kv, LogRecord, PRIMARY_TERM, id_key, log_key, meta_key, retired_key, tombstone_key,
 };
 use crate::model::{Condition, Doc, Outcome, UpdateAction, UpdateFn, VersionType, WriteResult};
 use crate::names::new_id;
@@ -46,6 +46,15 @@ struct Slot {
     record: Option<LogRecord>,
 }
 
+/// A stored log entry that a write of the group replaces.
+struct Obsolete {
+    /// Which of the touched indices it is of.
+    at: usize,
+    seq: u64,
+    /// The write that replaces it.
+    by: u64,
+}
+
 /// An index's part in the group.
 struct Touched {
     state: Arc<IndexState>,
@@ -62,7 +71,7 @@ pub(super) struct Group<'a> {
     fresh: Vec<(u32, String, IdEntry)>,
     slots: Vec<Slot>,
     /// Log entries of earlier groups that are replaced.
-    obsolete: Vec<(u32, u64)>,
+    obsolete: Vec<Obsolete>,
     tombstones: Vec<(u32, u64, String)>,
     touched: Vec<Touched>,
 }
@@ -242,11 +251,12 @@ impl<'a> Group<'a> {
         Ok(record.into_doc(entry.seq))
     }
 
-    /// Takes the replaced document's log entry out and returns the length of its source.
+    /// Takes the log entry out that the next write replaces, and returns the length of its source.
     fn retire(&mut self, target: &Target, entry: IdEntry) -> u64 {
         let staged = target.slot.and_then(|slot| self.slots[slot].record.take());
         if staged.is_none() {
-            self.obsolete.push((target.index, entry.seq));
+            let by = self.touched[target.at].counters.next_seq;
+            self.obsolete.push(Obsolete { at: target.at, seq: entry.seq, by });
         }
         u64::from(entry.length)
     }
@@ -284,8 +294,15 @@ impl<'a> Group<'a> {
                 batch.insert(&db.log, log_key(slot.index, slot.seq), record.encode());
             }
         }
-        for (index, seq) in &self.obsolete {
-            batch.remove(&db.log, log_key(*index, *seq));
+        let storing = self.kv.storing();
+        for Obsolete { at, seq, by } in &self.obsolete {
+            let state = &self.touched[*at].state;
+            if state.search.readers.retire(*seq, *by) {
+                batch.insert(&db.meta, retired_key(state.num, *by), seq.to_be_bytes());
+            } else {
+                // Each sequence number is written once, so that nothing of it needs to be stored where both meet.
+                batch.remove_weak(&db.log, log_key(state.num, *seq));
+            }
         }
         for (index, id, entry) in &self.fresh {
             batch.insert(&db.ids, id_key(*index, id), entry.encode());
@@ -304,6 +321,7 @@ impl<'a> Group<'a> {
             batch.insert(&db.meta, meta_key(b'c', touched.state.num), touched.counters.encode());
         }
         self.kv.commit(batch, true)?;
+        drop(storing);
         let mut changed = Vec::with_capacity(self.touched.len());
         for touched in self.touched {
             touched.state.set_counters(touched.counters);

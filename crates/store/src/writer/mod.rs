@@ -13,7 +13,7 @@ use eval::Group;
 pub(crate) use eval::{Prepared, PreparedAction};
 
 use crate::error::{ErrorKind, Result, StoreError};
-use crate::kv::{IdEntry, Kv, id_key, log_key, read_error, seq_of_tombstone, tombstone_key};
+use crate::kv::{IdEntry, Kv, id_key, log_key, read_error, retired_key, seq_of_tombstone, tombstone_key};
 use crate::model::WriteResult;
 use crate::names::now_ms;
 use crate::sync::lock;
@@ -136,7 +136,9 @@ fn prune(context: &WriterContext) -> Result<()> {
         };
         let at = value.get(..8).and_then(|b| b.try_into().ok()).map_or(0, i64::from_be_bytes);
         let searchable = (context.searchable)(index).is_none_or(|visible| seq < visible);
-        if at > oldest || !searchable {
+        // As long as the deleted document is kept for a reader, so is that it was deleted.
+        let kept = db.meta.contains_key(retired_key(index, seq)).map_err(read_error)?;
+        if at > oldest || !searchable || kept {
             continue;
         }
         let id = value.get(8..).and_then(|b| std::str::from_utf8(b).ok()).unwrap_or_default();
@@ -145,7 +147,7 @@ fn prune(context: &WriterContext) -> Result<()> {
         if entry.is_some_and(|entry| entry.deleted && entry.seq == seq) {
             batch.remove(&db.ids, id_key(index, id));
         }
-        batch.remove(&db.log, log_key(index, seq));
+        batch.remove_weak(&db.log, log_key(index, seq));
         batch.remove(&db.meta, tombstone_key(index, seq));
         count += 1;
     }

@@ -117,3 +117,11 @@ pub fn difference(path: &str, wanted: &Value, found: &Value) -> Option<String> {
         _ => differ(),
     }
 }
+
+/// The most memory the process ever had, in MB.
+#[cfg(target_os = "linux")]
+pub fn peak_mb() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1_024
+}
