@@ -34,6 +34,13 @@ pub(crate) struct Endpoint {
     pub(crate) body: BodyRule,
 }
 
+impl Endpoint {
+    /// Whether its body is read line by line.
+    pub(super) fn in_lines(&self) -> bool {
+        self.pattern.ends_with("/_bulk") || self.pattern.ends_with("/_msearch")
+    }
+}
+
 /// A handler, boxed.
 pub(crate) type Handler = Box<dyn Fn(Arc<Node>, Call) -> BoxFuture<'static, Result<Reply>> + Send + Sync>;
 
@@ -52,6 +59,7 @@ pub(crate) struct Call {
     pub(crate) params: Params,
     pub(crate) vars: Vec<(&'static str, String)>,
     pub(crate) body: Bytes,
+    /// How the answer is wanted.
     pub(crate) wish: Wish,
     pub(crate) identity: Identity,
 }
