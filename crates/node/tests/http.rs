@@ -149,6 +149,53 @@ async fn answers_are_packed_for_whom_it_suits() {
 }
 
 #[tokio::test]
+async fn halves_of_surrogate_pairs_become_the_replacement_character() {
+    let kit = Kit::open();
+    assert_eq!(kit.raw("PUT", "/i/_doc/1", r#"{"a":"x\ud800y","b":"\ud83d\ude00"}"#).await.0, 201);
+    let stored = json!({"a": "x\u{fffd}y", "b": "😀"});
+    assert_eq!(kit.call("GET", "/i/_doc/1?filter_path=_source").await, (200, json!({"_source": stored})));
+    assert_eq!(kit.json("POST", "/i/_update/1", json!({"doc": {"c": 1}})).await.0, 200);
+    kit.raw("PUT", "/_connector/c", r#"{"name":"\ud800"}"#).await;
+    assert_eq!(kit.call("GET", "/_connector/c").await.1["name"], "\u{fffd}");
+}
+
+#[tokio::test]
+async fn a_parameter_may_stand_for_the_body_where_queries_are_sent() {
+    let kit = Kit::open();
+    kit.json("PUT", "/i/_doc/1?refresh=true", json!({"a": 1})).await;
+    let typed = "source_content_type=application/json";
+    let (status, answer) = kit.call("GET", &format!("/i/_search?source=%7B%22size%22:0%7D&{typed}")).await;
+    assert_eq!((status, &answer["hits"]["hits"]), (200, &json!([])));
+    for (method, path, reason) in [
+        (
+            "GET",
+            "/i/_search?source=%7B%7D",
+            "Validation Failed: 1: source and source_content_type parameters are required;",
+        ),
+        (
+            "GET",
+            "/i/_search?source=a&source_content_type=text/plain",
+            "Validation Failed: 1: Unknown value for source_content_type [text/plain];",
+        ),
+        ("GET", "/i/_search?source=a&source_content_type=foo", "invalid Content-Type header [foo]"),
+        (
+            "GET",
+            "/_connector?source=%7B%7D",
+            "request [/_connector] contains unrecognized parameter: [source]",
+        ),
+        (
+            "GET",
+            "/i/_search?source_content_type=a/b",
+            "request [/i/_search] contains unrecognized parameter: [source_content_type]",
+        ),
+    ] {
+        let (status, answer) = kit.call(method, path).await;
+        assert_eq!((status, error(&answer).1), (400, reason), "{path}");
+    }
+    assert_eq!(kit.call("PUT", &format!("/_connector/c/_name?source=%7B%7D&{typed}")).await.0, 400);
+}
+
+#[tokio::test]
 async fn escapes_in_a_path_are_read_as_utf_8_whatever_they_are() {
     let kit = Kit::open();
     for (path, id) in

@@ -12,8 +12,8 @@ use super::body;
 use super::call::{BodyRule, Call};
 use super::envelope::{ApiError, Result};
 use super::forms;
-use super::media::{Wish, check_body, negotiate};
-use super::params::Params;
+use super::media::{self, Wish, check_body, negotiate};
+use super::params::{Params, SOURCE};
 use super::reply::{PRODUCT, Reply, Style};
 use super::values;
 use crate::node::Node;
@@ -85,7 +85,6 @@ async fn serve(node: &Arc<Node>, parts: Parts, params: Params, wish: Wish, body:
         return Ok(Reply::text(String::new()).allowing(&node.routes.allowed(&path)));
     }
     let found = node.routes.find(&parts.method, &path, target)?;
-    let rights = caller.rights(Need::of(&parts.method, found.endpoint.pattern))?;
     let announced = !body.is_end_stream();
     if announced {
         check_body(&parts.headers, &wish, found.endpoint.in_lines())?;
@@ -93,7 +92,12 @@ async fn serve(node: &Arc<Node>, parts: Parts, params: Params, wish: Wish, body:
     let held = body::read(&parts.headers, body, &node.bodies).await?;
     let (bytes, _permit) = held.split();
     let bytes = forms::to_json(wish.body_form(), bytes)?;
-    let bytes = if bytes.is_empty() { source_param(&params, found.endpoint.body) } else { bytes };
+    let (bytes, read): (_, &[&str]) =
+        if bytes.is_empty() && found.endpoint.takes_source() && params.has("source") {
+            (source_param(&params)?, &SOURCE)
+        } else {
+            (bytes, &[])
+        };
     let method = &parts.method;
     match found.endpoint.body {
         BodyRule::None if !bytes.is_empty() => {
@@ -105,15 +109,22 @@ async fn serve(node: &Arc<Node>, parts: Parts, params: Params, wish: Wish, body:
         _ => {}
     }
     values::check(&params, found.endpoint.params)?;
-    params.check_known(&path, found.endpoint.params)?;
+    params.check_known(&path, found.endpoint.params, read)?;
+    let rights = caller.rights(Need::of(&parts.method, found.endpoint.pattern));
     let call = Call { params, vars: found.vars, body: bytes, wish, identity: caller.identity };
-    (found.endpoint.handler)(node.seen_with(rights), call).await
+    match rights {
+        Ok(rights) => (found.endpoint.handler)(node.seen_with(rights), call).await,
+        // Also who may not do it is told first what is wrong with the request.
+        Err(denied) => (found.endpoint.judge)(&call).and(Err(denied)),
+    }
 }
 
 /// Clients that cannot send a body with GET put it into the parameter `source`.
-fn source_param(params: &Params, rule: BodyRule) -> bytes::Bytes {
-    match params.text("source") {
-        Some(source) if rule != BodyRule::None => bytes::Bytes::copy_from_slice(source.as_bytes()),
-        _ => bytes::Bytes::new(),
-    }
+fn source_param(params: &Params) -> Result<bytes::Bytes> {
+    let (Some(source), Some(media)) = (params.get("source"), params.get("source_content_type")) else {
+        return Err(media::validation("source and source_content_type parameters are required".into()));
+    };
+    // Without content it is what blank text is.
+    let source = if source.is_empty() { " " } else { source };
+    forms::to_json(media::form_of(media)?, bytes::Bytes::copy_from_slice(source.as_bytes()))
 }

@@ -227,6 +227,20 @@ pub(crate) fn negotiate(headers: &HeaderMap, has_body: bool) -> Result<Wish> {
     })
 }
 
+/// The form that a media type names, of the parameter `source_content_type`.
+pub(crate) fn form_of(raw: &str) -> Result<Form> {
+    let invalid = |_| ApiError::illegal(format!("invalid Content-Type header [{raw}]"));
+    let named = parse(raw).map_err(invalid)?.as_ref().and_then(Media::named);
+    named
+        .map(|named| named.form)
+        .ok_or_else(|| validation(format!("Unknown value for source_content_type [{raw}]")))
+}
+
+/// A refusal of parameters.
+pub(crate) fn validation(message: String) -> ApiError {
+    ApiError::new(400, "validation_exception", format!("Validation Failed: 1: {message};"))
+}
+
 /// Refuses a body of a type that is not read, or, where lines are read one by one, one that does not come in lines.
 pub(crate) fn check_body(headers: &HeaderMap, wish: &Wish, in_lines: bool) -> Result<()> {
     match wish.content {

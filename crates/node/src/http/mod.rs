@@ -14,7 +14,7 @@ mod routes;
 mod values;
 
 pub(crate) use body::BodyLimits;
-pub(crate) use call::{BodyRule, Call, Endpoint, handler, parse_json, position_of};
+pub(crate) use call::{BodyRule, Call, Endpoint, Judge, handler, parse_json, position_of};
 pub(crate) use dispatch::dispatch;
 pub(crate) use envelope::{ApiError, Result, malformed_json};
 pub(crate) use filter_path::matches as wildcard_matches;

@@ -3,8 +3,9 @@
 use super::envelope::{ApiError, Result};
 
 /// Parameters that every endpoint takes.
-pub(crate) const COMMON: [&str; 7] =
-    ["pretty", "human", "error_trace", "filter_path", "format", "source", "source_content_type"];
+pub(crate) const COMMON: [&str; 5] = ["pretty", "human", "error_trace", "filter_path", "format"];
+/// Parameters that stand for a body, where an endpoint takes them and there is none.
+pub(super) const SOURCE: [&str; 2] = ["source", "source_content_type"];
 
 /// The decoded query string. Of a repeated parameter the last one counts.
 #[derive(Debug, Default, Clone)]
@@ -137,9 +138,9 @@ impl Params {
         self.get(name).map(|text| parse_time_ms(text, name)).transpose()
     }
 
-    /// Refuses parameters that neither the endpoint nor every endpoint takes.
-    pub(crate) fn check_known(&self, path: &str, allowed: &[&str]) -> Result<()> {
-        let known = |name: &str| allowed.contains(&name) || COMMON.contains(&name);
+    /// Refuses parameters that neither the endpoint nor every endpoint takes; `read` ones are known besides.
+    pub(crate) fn check_known(&self, path: &str, allowed: &[&str], read: &[&str]) -> Result<()> {
+        let known = |name: &str| allowed.contains(&name) || COMMON.contains(&name) || read.contains(&name);
         let mut unknown: Vec<&str> =
             self.0.iter().map(|(name, _)| name.as_str()).filter(|name| !known(name)).collect();
         if unknown.is_empty() {
@@ -317,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_value_without_a_name_is_a_name() {
-        assert!(params("=b&=&a==c").check_known("/x", &["a", "b"]).is_ok());
+        assert!(params("=b&=&a==c").check_known("/x", &["a", "b"], &[]).is_ok());
         assert_eq!(params("=b").get("b"), Some(""));
         assert_eq!(params("a==c").get("a"), Some("=c"));
     }
@@ -335,9 +336,9 @@ mod tests {
             ("zzzz=1&aaaa=2", "request [/x] contains unrecognized parameters: [aaaa], [zzzz]"),
         ];
         for (query, wanted) in table {
-            assert_eq!(params(query).check_known("/x", &["refresh"]).unwrap_err().reason(), wanted);
+            assert_eq!(params(query).check_known("/x", &["refresh"], &[]).unwrap_err().reason(), wanted);
         }
-        assert!(params("pretty&refresh=true").check_known("/x", &["refresh"]).is_ok());
+        assert!(params("pretty&refresh=true").check_known("/x", &["refresh"], &[]).is_ok());
     }
 
     #[test]

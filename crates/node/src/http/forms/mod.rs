@@ -2,6 +2,7 @@
 
 mod cbor;
 mod smile;
+mod surrogates;
 mod yaml;
 
 use bytes::Bytes;
@@ -28,9 +29,8 @@ pub(crate) fn to_json(form: Form, body: Bytes) -> Result<Bytes> {
     }
     let read = match form {
         // Some programs mark their texts as UTF-8.
-        Form::Json => {
-            return Ok(body.strip_prefix(b"\xef\xbb\xbf").map_or(body.clone(), |rest| body.slice_ref(rest)));
-        }
+        Form::Json if body.starts_with(b"\xef\xbb\xbf") => return Ok(surrogates::joined(body.slice(3..))),
+        Form::Json => return Ok(surrogates::joined(body)),
         Form::Yaml => yaml::read(&body),
         Form::Cbor => cbor::read(&body),
         Form::Smile => smile::read(&body),
