@@ -485,3 +485,55 @@ async fn a_pipeline_that_redirects_a_write_does_not_get_around_the_privileges() 
     assert_eq!(kit.call("GET", "/sec/_doc/9").await.0, 404, "nothing was written");
     assert_eq!(kit.call("GET", "/pub/_doc/9").await.0, 404);
 }
+
+/// What is wrong with a request is told before what its sender may not do (connector-api 2.5).
+#[tokio::test]
+async fn who_may_not_do_it_is_told_first_what_is_wrong_with_the_request() {
+    let mut kit = Kit::secured();
+    kit.json("PUT", "/_connector/c", json!({"index_name": "i", "service_type": "s"})).await;
+    let job = kit.json("POST", "/_connector/_sync_job", json!({"id": "c"})).await.1["id"].to_string();
+    let job = format!("/_connector/_sync_job/{}", job.trim_matches('"'));
+    let (_, key) = kit.key(json!({"r": {"cluster": ["monitor"]}})).await;
+    kit.auth(Some(key));
+    let (parse, validation) = ("x_content_parse_exception", "action_request_validation_exception");
+    let (illegal, absent) = ("illegal_argument_exception", "parse_exception");
+    let table = [
+        ("PUT", "/_connector/c/_name".to_owned(), r#"{"zz":1}"#, parse),
+        ("PUT", "/_connector/c/_name".to_owned(), "{}", validation),
+        ("PUT", "/_connector/c/_name".to_owned(), "", absent),
+        ("PUT", "/_connector/c/_check_in".to_owned(), "{}", illegal),
+        ("PUT", "/_connector/c/_check_in?foo=1".to_owned(), "", illegal),
+        ("POST", "/_connector".to_owned(), r#"{"index_name":"_a"}"#, validation),
+        ("GET", "/_connector?size=-1".to_owned(), "", illegal),
+        ("GET", "/_connector?index_name=_a".to_owned(), "", validation),
+        ("POST", "/_connector/_sync_job".to_owned(), r#"{"id":""}"#, validation),
+        ("GET", "/_connector/_sync_job?status=x".to_owned(), "", illegal),
+        ("PUT", format!("{job}/_claim"), "{}", illegal),
+        ("PUT", format!("{job}/_error"), r#"{"error":""}"#, validation),
+        ("POST", "/_connector/_secret".to_owned(), "{}", validation),
+        ("PUT", "/_connector/_secret/s".to_owned(), r#"{"value":1}"#, parse),
+    ];
+    for (method, path, body, es_type) in table {
+        let (status, answer) = match body {
+            "" => kit.call(method, &path).await,
+            body => kit.raw(method, &path, body).await,
+        };
+        assert_eq!((status, error(&answer).0), (400, es_type), "{method} {path} {body}: {answer}");
+    }
+    let good = [
+        ("PUT", "/_connector/c/_name".to_owned(), r#"{"name":"n"}"#),
+        ("PUT", "/_connector/absent/_status".to_owned(), r#"{"status":"error"}"#),
+        ("POST", "/_connector".to_owned(), "{}"),
+        ("GET", "/_connector".to_owned(), ""),
+        ("DELETE", "/_connector/c".to_owned(), ""),
+        ("PUT", format!("{job}/_claim"), r#"{"worker_hostname":"w"}"#),
+        ("POST", "/_connector/_secret".to_owned(), r#"{"value":"v"}"#),
+    ];
+    for (method, path, body) in good {
+        let (status, answer) = match body {
+            "" => kit.call(method, &path).await,
+            body => kit.raw(method, &path, body).await,
+        };
+        assert_eq!((status, error(&answer).0), (403, "security_exception"), "{method} {path}: {answer}");
+    }
+}

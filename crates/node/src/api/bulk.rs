@@ -91,7 +91,6 @@ async fn bulk(node: Arc<Node>, call: Call) -> Result<Reply> {
         source: super::search::source_of_params(&call.params)?,
         params: call.params.clone(),
     };
-    call.params.time_ms("timeout")?;
     let targets = targets(&node, &items, &defaults).await;
     let (planned, ingest_ms) = plan(&node, items, targets, defaults).await?;
     let (answers, errors, written) = perform(&node, planned, refresh).await?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::http::{ApiError, Call, Reply, Result, Wish, wildcard_matches};
+use crate::http::{ApiError, Call, Reply, Result, wildcard_matches};
 
 /// A column that a table can have.
 #[derive(Debug, Clone, Copy)]
@@ -133,11 +133,6 @@ pub(super) struct Grid {
 impl Grid {
     /// Reads how the caller wants it.
     pub(super) fn new(columns: &'static [Column], call: &Call) -> Result<Self> {
-        let as_text = match call.params.get("format") {
-            Some("json" | "yaml") => false,
-            Some("txt" | "text") => true,
-            _ => !matches!(call.wish, Wish::Json(_) | Wish::Yaml),
-        };
         Ok(Self {
             columns,
             chosen: choose(columns, call.params.text("h")),
@@ -146,7 +141,7 @@ impl Grid {
             header: call.params.flag_or("v", false)?,
             help: call.params.flag_or("help", false)?,
             unit: unit(call)?,
-            as_text,
+            as_text: call.wish.wants_text(),
         })
     }
 

@@ -77,9 +77,12 @@ fn read(call: &Call) -> Result<Query> {
     if let Some(query) = query_of_params(&call.params)? {
         return Ok(query);
     }
+    if !call.has_body() {
+        return Ok(Query::match_all());
+    }
     let body = call.object()?;
     match body.iter().next() {
-        None => Ok(Query::match_all()),
+        None => Err(ApiError::validation(["query cannot be null"])),
         Some((key, query)) if key == "query" && body.len() == 1 => Ok(Query::parse(query)?),
         Some((key, _)) => Err(ApiError::parse(format!("request does not support [{key}]"))),
     }
@@ -137,24 +140,25 @@ impl Asked {
         if self.normalizer.is_some() && call.maybe_var("index").is_none() {
             broken.push("index is required if normalizer is specified");
         }
+        if self.normalizer.is_some() && (self.analyzer.is_some() || self.parts.contains_key("tokenizer")) {
+            broken.push("tokenizer/analyze should be null if normalizer is specified");
+        }
         if self.analyzer.is_some() && !self.parts.is_empty() {
             broken.push("cannot define extra components on a named analyzer");
         }
-        if !broken.is_empty() {
-            return Err(ApiError::validation(broken));
+        if self.normalizer.is_some() && !self.parts.is_empty() {
+            broken.push("cannot define extra components on a named normalizer");
         }
-        match self.normalizer {
-            Some(_) => Err(ApiError::not_served("[normalizer] of [_analyze]")),
-            None => Ok(()),
-        }
+        if broken.is_empty() { Ok(()) } else { Err(ApiError::validation(broken)) }
     }
 
     fn by(&self) -> AnalyzeBy {
-        match (&self.analyzer, &self.field) {
-            (Some(name), _) => AnalyzeBy::Analyzer(name.clone()),
-            (None, _) if !self.parts.is_empty() => AnalyzeBy::Parts(self.parts.clone()),
-            (None, Some(field)) => AnalyzeBy::Field(field.clone()),
-            (None, None) => AnalyzeBy::Default,
+        match (&self.normalizer, &self.analyzer, &self.field) {
+            (Some(name), ..) => AnalyzeBy::Normalizer(name.clone()),
+            (None, Some(name), _) => AnalyzeBy::Analyzer(name.clone()),
+            (None, None, _) if !self.parts.is_empty() => AnalyzeBy::Parts(self.parts.clone()),
+            (None, None, Some(field)) => AnalyzeBy::Field(field.clone()),
+            (None, None, None) => AnalyzeBy::Default,
         }
     }
 }

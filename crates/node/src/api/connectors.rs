@@ -19,9 +19,12 @@ const LIST: &[&str] =
 const JOBS_AT_ONCE: usize = 500;
 
 pub(super) fn routes(table: &mut Table) {
-    table.on("POST,PUT", &["/_connector"], &[], BodyRule::Optional, create);
-    table.on("PUT", &["/_connector/{connector_id}"], &[], BodyRule::Optional, create);
-    table.on("GET", &["/_connector"], LIST, BodyRule::None, list);
+    let optional = BodyRule::Optional;
+    let creation = |call: &Call| Ok(drop(CreateConnector::parse(&call.body)?));
+    table.judged("POST,PUT", &["/_connector"], &[], optional, creation, create);
+    table.judged("PUT", &["/_connector/{connector_id}"], &[], optional, creation, create);
+    let listing = |call: &Call| Page::of(&call.params).and(list_query(&call.params)).map(drop);
+    table.judged("GET", &["/_connector"], LIST, BodyRule::None, listing, list);
     table.on("GET", &["/_connector/{connector_id}"], &["include_deleted"], BodyRule::None, get);
     table.on(
         "DELETE",
@@ -32,7 +35,11 @@ pub(super) fn routes(table: &mut Table) {
     );
     for op in ConnectorOp::ALL {
         let body = if op.takes_body() { BodyRule::Required } else { BodyRule::None };
-        table.on("PUT", &[op.path()], &[], body, move |node, call| change(node, call, op));
+        let judge = move |call: &Call| {
+            let id = call.var("connector_id");
+            Ok(drop(ConnectorRequest::parse(op, id, &call.body, chrono::DateTime::UNIX_EPOCH)?))
+        };
+        table.judged("PUT", &[op.path()], &[], body, judge, move |node, call| change(node, call, op));
     }
 }
 

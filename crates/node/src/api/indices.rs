@@ -61,6 +61,8 @@ const STATS: &[&str] = &[
     "include_unloaded_segments",
 ];
 
+const DATA_STREAMS: &[&str] = &["expand_wildcards", "include_defaults", "master_timeout", "verbose"];
+
 pub(super) fn routes(table: &mut Table) {
     let none = BodyRule::None;
     table.on(
@@ -102,6 +104,7 @@ pub(super) fn routes(table: &mut Table) {
         stats,
     );
     table.on("GET", &["/_resolve/index/{name}"], &super::INDICES, none, resolve_index);
+    table.on("GET", &["/_data_stream", "/_data_stream/{name}"], DATA_STREAMS, none, data_streams);
 }
 
 fn member(body: &mut Map<String, Value>, name: &str) -> Result<Value> {
@@ -136,7 +139,6 @@ async fn create(node: Arc<Node>, call: Call) -> Result<Reply> {
     }
     aliases.values().try_for_each(check_alias)?;
     aliases.keys().try_for_each(|alias| node.check_name(alias))?;
-    super::written::active_copies(&call.params, 1)?;
     let name = call.var("index").to_owned();
     node.create_index(&name, CreateIndex { settings, mappings, aliases }).await?;
     Ok(Reply::ok(json!({"acknowledged": true, "shards_acknowledged": true, "index": name})))
@@ -316,6 +318,15 @@ async fn stats(node: Arc<Node>, call: Call) -> Result<Reply> {
         "_all": {"primaries": all, "total": all},
         "indices": indices,
     })))
+}
+
+/// There are no data streams. Official clients ask whether an index that they copy into is one.
+async fn data_streams(_: Arc<Node>, call: Call) -> Result<Reply> {
+    let named = |name: &&str| !name.contains('*') && *name != "_all";
+    match call.maybe_var("name").and_then(|names| names.split(',').find(named)) {
+        Some(name) => Err(tributary_store::StoreError::no_such_index(name).into()),
+        None => Ok(Reply::ok(json!({"data_streams": []}))),
+    }
 }
 
 async fn resolve_index(node: Arc<Node>, call: Call) -> Result<Reply> {

@@ -34,7 +34,7 @@ use http::Method;
 
 pub(crate) use scroll::Scrolls;
 
-use crate::http::{BodyRule, Call, Endpoint, Reply, Result, Routes, handler};
+use crate::http::{BodyRule, Call, Endpoint, Judge, Reply, Result, Routes, handler};
 use crate::node::Node;
 
 /// Parameters of endpoints that take an expression of indices.
@@ -86,10 +86,28 @@ impl Table {
         F: Fn(std::sync::Arc<Node>, Call) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = Result<Reply>> + Send + 'static,
     {
+        self.judged(methods, patterns, params, body, |_| Ok(()), function);
+    }
+
+    /// As [`Table::on`], for endpoints whose requests can be judged without looking at what is stored.
+    pub(crate) fn judged<J, F, R>(
+        &mut self,
+        methods: &str,
+        patterns: &[&'static str],
+        params: &'static [&'static str],
+        body: BodyRule,
+        judge: J,
+        function: F,
+    ) where
+        J: Fn(&Call) -> Result<()> + Clone + Send + Sync + 'static,
+        F: Fn(std::sync::Arc<Node>, Call) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Result<Reply>> + Send + 'static,
+    {
         for method in methods.split(',') {
             let Ok(method) = method.parse::<Method>() else { continue };
             for pattern in patterns {
-                let endpoint = Endpoint { pattern, handler: handler(function.clone()), params, body };
+                let judge: Judge = Box::new(judge.clone());
+                let endpoint = Endpoint { pattern, handler: handler(function.clone()), params, body, judge };
                 self.0.add(method.clone(), pattern, endpoint);
             }
         }

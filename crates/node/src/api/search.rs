@@ -103,6 +103,20 @@ fn lists_unmatched(aggs: &Value) -> bool {
     }
 }
 
+/// Refuses the companions of the parameter `q` without it, as 9 does.
+fn check_companions(call: &Call, endpoint: &str) -> Result<()> {
+    let companions = ["df", "analyzer", "analyze_wildcard", "lenient", "default_operator"];
+    let alone: Vec<&str> = companions.into_iter().filter(|name| call.params.has(name)).collect();
+    if alone.is_empty() || call.params.has("q") {
+        return Ok(());
+    }
+    let index = call.maybe_var("index").map_or_else(String::new, |index| format!("/{index}"));
+    Err(ApiError::illegal(format!(
+        "request [{index}/{endpoint}] contains parameters [{}] but missing query string parameter 'q'.",
+        alone.join(", ")
+    )))
+}
+
 /// The query that the parameter `q` and its companions make.
 pub(super) fn query_of_params(params: &Params) -> Result<Option<Query>> {
     let Some(text) = params.text("q") else { return Ok(None) };
@@ -389,6 +403,7 @@ pub(super) fn context_error(error: StoreError) -> ApiError {
 }
 
 async fn search(node: Arc<Node>, call: Call) -> Result<Reply> {
+    check_companions(&call, "_search")?;
     let mut asked = Asked::parse(call.json()?, &call.body, &call.params)?;
     if asked.request.pit.is_some() {
         if call.maybe_var("index").is_some() {
@@ -414,6 +429,7 @@ async fn search(node: Arc<Node>, call: Call) -> Result<Reply> {
 }
 
 async fn count(node: Arc<Node>, call: Call) -> Result<Reply> {
+    check_companions(&call, "_count")?;
     let body = object(call.json()?)?;
     if let Some(unknown) = body.keys().find(|key| *key != "query") {
         let (line, col) = position_of(unknown, &call.body);

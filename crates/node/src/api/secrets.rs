@@ -18,8 +18,10 @@ const SECRET: &[&str] = &["/_connector/_secret/{id}"];
 const ID_BYTES: usize = 15;
 
 pub(super) fn routes(table: &mut Table) {
-    table.on("POST", &["/_connector/_secret"], &[], BodyRule::Required, post);
-    table.on("PUT", SECRET, &[], BodyRule::Required, put);
+    let posting = |call: &Call| Ok(drop(SecretRequest::parse_post(&call.body)?));
+    table.judged("POST", &["/_connector/_secret"], &[], BodyRule::Required, posting, post);
+    let putting = |call: &Call| Ok(drop(SecretRequest::parse_put(&call.body)?));
+    table.judged("PUT", SECRET, &[], BodyRule::Required, putting, put);
     table.on("GET", SECRET, &[], BodyRule::None, get);
     table.on("DELETE", SECRET, &[], BodyRule::None, delete);
 }

@@ -17,13 +17,18 @@ const JOB: &[&str] = &["/_connector/_sync_job/{connector_sync_job_id}"];
 const LIST: &[&str] = &["from", "size", "status", "connector_id", "job_type"];
 
 pub(super) fn routes(table: &mut Table) {
-    table.on("POST", &["/_connector/_sync_job"], &[], BodyRule::Required, create);
-    table.on("GET", &["/_connector/_sync_job"], LIST, BodyRule::None, list);
+    let creation = |call: &Call| Ok(drop(CreateSyncJob::parse(&call.body)?));
+    table.judged("POST", &["/_connector/_sync_job"], &[], BodyRule::Required, creation, create);
+    let listing = |call: &Call| Page::of(&call.params).and(list_query(&call.params)).map(drop);
+    table.judged("GET", &["/_connector/_sync_job"], LIST, BodyRule::None, listing, list);
     table.on("GET", JOB, &[], BodyRule::None, get);
     table.on("DELETE", JOB, &[], BodyRule::None, delete);
     for op in SyncJobOp::ALL {
         let body = if op.takes_body() { BodyRule::Required } else { BodyRule::None };
-        table.on("PUT", &[op.path()], &[], body, move |node, call| change(node, call, op));
+        let judge = move |call: &Call| {
+            Ok(drop(SyncJobRequest::parse(op, call.var("connector_sync_job_id"), &call.body)?))
+        };
+        table.judged("PUT", &[op.path()], &[], body, judge, move |node, call| change(node, call, op));
     }
 }
 

@@ -34,7 +34,6 @@ const UPDATE: &[&str] = &[
     "_source",
     "_source_includes",
     "_source_excludes",
-    "lang",
     "include_source_on_error",
 ];
 

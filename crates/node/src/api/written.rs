@@ -51,9 +51,13 @@ pub(super) fn version_type(text: Option<&str>) -> Result<Option<VersionType>> {
 
 /// A sequence number or primary term that a caller gives.
 pub(super) fn sequence(name: &str, number: i64) -> Result<u64> {
-    let what = if name == "if_seq_no" { "sequence numbers" } else { "primary term" };
-    u64::try_from(number)
-        .map_err(|_| ApiError::illegal(format!("{what} must be non negative. got [{number}].")))
+    u64::try_from(number).map_err(|_| {
+        // Only one of the two texts has a full stop.
+        ApiError::illegal(match name {
+            "if_seq_no" => format!("sequence numbers must be non negative. got [{number}]."),
+            _ => format!("primary term must be non negative. got [{number}]"),
+        })
+    })
 }
 
 impl<'a> Stated<'a> {
@@ -147,9 +151,8 @@ pub(super) fn active_copies(params: &Params, all: u64) -> Result<Option<u64>> {
     }
 }
 
-/// Checks how long a write may wait, and for how many copies: there is one, so more never come.
+/// Checks for how many copies a write is to wait: there is one, so more never come.
 pub(super) fn check_waiting(params: &Params, target: &Target) -> Result<()> {
-    params.time_ms("timeout")?;
     let Some(copies) = active_copies(params, target.copies)? else { return Ok(()) };
     if copies <= 1 {
         return Ok(());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
-use flate2::read::MultiGzDecoder;
+use flate2::read::{MultiGzDecoder, ZlibDecoder};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
 use http::{HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
@@ -76,13 +76,15 @@ pub(crate) async fn read(headers: &HeaderMap, body: &mut Body, limits: &BodyLimi
     let raw = collect(body, announced, limits).await?;
     match encoding {
         Encoding::Identity => Ok(raw),
-        Encoding::Gzip => inflate(raw, limits).await,
+        packed => inflate(raw, packed, limits).await,
     }
 }
 
+#[derive(Clone, Copy)]
 enum Encoding {
     Identity,
     Gzip,
+    Deflate,
 }
 
 impl Encoding {
@@ -90,9 +92,11 @@ impl Encoding {
         match headers.get(CONTENT_ENCODING).map(|value| value.to_str().unwrap_or("?").trim()) {
             None | Some("" | "identity") => Ok(Self::Identity),
             Some("gzip" | "x-gzip") => Ok(Self::Gzip),
-            Some(other) => {
-                Err(ApiError::text(415, format!("Content-Encoding [{other}] is not supported, use [gzip]")))
-            }
+            Some("deflate" | "x-deflate") => Ok(Self::Deflate),
+            Some(other) => Err(ApiError::text(
+                415,
+                format!("Content-Encoding [{other}] is not supported, use [gzip] or [deflate]"),
+            )),
         }
     }
 }
@@ -156,25 +160,28 @@ async fn collect(body: &mut Body, announced: Option<usize>, limits: &BodyLimits)
     Ok(Held { bytes, permit })
 }
 
-async fn inflate(raw: Held, limits: &BodyLimits) -> Result<Held> {
+async fn inflate(raw: Held, encoding: Encoding, limits: &BodyLimits) -> Result<Held> {
     if raw.bytes.is_empty() {
         return Ok(raw);
     }
     let limits = limits.clone();
-    tokio::task::spawn_blocking(move || unpack(raw, &limits))
+    tokio::task::spawn_blocking(move || unpack(raw, encoding, &limits))
         .await
         .map_err(|_| ApiError::internal("decompressing the request body failed"))?
 }
 
 /// Memory is taken piece by piece: a few bytes may become very many.
-fn unpack(raw: Held, limits: &BodyLimits) -> Result<Held> {
+fn unpack(raw: Held, encoding: Encoding, limits: &BodyLimits) -> Result<Held> {
     let Held { bytes, mut permit } = raw;
     let mut out = Vec::new();
-    let mut reader = MultiGzDecoder::new(&bytes[..]);
+    let (mut reader, name): (Box<dyn Read>, _) = match encoding {
+        Encoding::Deflate => (Box::new(ZlibDecoder::new(&bytes[..])), "deflate"),
+        _ => (Box::new(MultiGzDecoder::new(&bytes[..])), "gzip"),
+    };
     loop {
         charge(&mut permit, RESERVE, limits)?;
         let read = reader.by_ref().take(RESERVE as u64).read_to_end(&mut out);
-        let read = read.map_err(|_| ApiError::illegal("the request body is not valid gzip"))?;
+        let read = read.map_err(|_| ApiError::illegal(format!("the request body is not valid {name}")))?;
         if out.len() > limits.max_bytes {
             return Err(too_large(limits.max_bytes));
         }

@@ -32,7 +32,37 @@ pub(crate) struct Endpoint {
     pub(crate) handler: Handler,
     pub(crate) params: &'static [&'static str],
     pub(crate) body: BodyRule,
+    /// What is wrong with a call whatever is stored. Elasticsearch tells that before it looks at privileges.
+    pub(crate) judge: Judge,
 }
+
+impl Endpoint {
+    /// Whether the parameter `source` may stand for its body.
+    pub(super) fn takes_source(&self) -> bool {
+        const PATHS: [&str; 11] = [
+            "/_search",
+            "/_count",
+            "/_msearch",
+            "/_mget",
+            "/_validate/query",
+            "/_explain/",
+            "/_analyze",
+            "_by_query",
+            "/_simulate",
+            "/_field_caps",
+            "/_ingest/pipeline/",
+        ];
+        self.body != BodyRule::None && PATHS.iter().any(|path| self.pattern.contains(path))
+    }
+
+    /// Whether its body is read line by line.
+    pub(super) fn in_lines(&self) -> bool {
+        self.pattern.ends_with("/_bulk") || self.pattern.ends_with("/_msearch")
+    }
+}
+
+/// Judges a call for itself.
+pub(crate) type Judge = Box<dyn Fn(&Call) -> Result<()> + Send + Sync>;
 
 /// A handler, boxed.
 pub(crate) type Handler = Box<dyn Fn(Arc<Node>, Call) -> BoxFuture<'static, Result<Reply>> + Send + Sync>;
@@ -52,6 +82,7 @@ pub(crate) struct Call {
     pub(crate) params: Params,
     pub(crate) vars: Vec<(&'static str, String)>,
     pub(crate) body: Bytes,
+    /// How the answer is wanted.
     pub(crate) wish: Wish,
     pub(crate) identity: Identity,
 }

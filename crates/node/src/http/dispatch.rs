@@ -11,9 +11,11 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use super::body;
 use super::call::{BodyRule, Call};
 use super::envelope::{ApiError, Result};
-use super::media::{Wish, negotiate};
-use super::params::Params;
+use super::forms;
+use super::media::{self, Wish, check_body, negotiate};
+use super::params::{Params, SOURCE};
 use super::reply::{PRODUCT, Reply, Style};
+use super::values;
 use crate::node::Node;
 use crate::security::Need;
 
@@ -38,7 +40,7 @@ pub(crate) async fn dispatch(node: Arc<Node>, request: Request<Body>) -> Respons
 }
 
 async fn answer(node: &Arc<Node>, parts: Parts, mut body: Body) -> Response<Body> {
-    let (style, result) = match prepare(&parts) {
+    let (style, result) = match prepare(&parts, !body.is_end_stream()) {
         Ok((params, wish, style)) => {
             let result = serve(node, parts, params, wish, &mut body).await;
             (style, result)
@@ -68,9 +70,9 @@ async fn answer(node: &Arc<Node>, parts: Parts, mut body: Body) -> Response<Body
 #[derive(Clone)]
 struct Stranger;
 
-fn prepare(parts: &Parts) -> Result<(Params, Wish, Style)> {
+fn prepare(parts: &Parts, has_body: bool) -> Result<(Params, Wish, Style)> {
     let params = Params::parse(parts.uri.query())?;
-    let wish = negotiate(&parts.headers, false)?;
+    let wish = negotiate(&parts.headers, has_body)?.with_format(params.get("format"));
     let style = Style::new(&params, wish.clone())?;
     Ok((params, wish, style))
 }
@@ -80,17 +82,22 @@ async fn serve(node: &Arc<Node>, parts: Parts, params: Params, wish: Wish, body:
     let target = parts.uri.path_and_query().map_or(path.as_str(), |target| target.as_str());
     let caller = node.access.authenticate(&node.store, &parts.headers, target, node.now_ms()).await?;
     if parts.method == Method::OPTIONS {
-        return Ok(Reply::text(String::new()));
+        return Ok(Reply::text(String::new()).allowing(&node.routes.allowed(&path)));
     }
-    let found = node.routes.find(&parts.method, &path)?;
-    let rights = caller.rights(Need::of(&parts.method, found.endpoint.pattern))?;
+    let found = node.routes.find(&parts.method, &path, target)?;
     let announced = !body.is_end_stream();
     if announced {
-        negotiate(&parts.headers, true)?;
+        check_body(&parts.headers, &wish, found.endpoint.in_lines())?;
     }
     let held = body::read(&parts.headers, body, &node.bodies).await?;
     let (bytes, _permit) = held.split();
-    let bytes = if bytes.is_empty() { source_param(&params, found.endpoint.body) } else { bytes };
+    let bytes = forms::to_json(wish.body_form(), bytes)?;
+    let (bytes, read): (_, &[&str]) =
+        if bytes.is_empty() && found.endpoint.takes_source() && params.has("source") {
+            (source_param(&params)?, &SOURCE)
+        } else {
+            (bytes, &[])
+        };
     let method = &parts.method;
     match found.endpoint.body {
         BodyRule::None if !bytes.is_empty() => {
@@ -101,15 +108,23 @@ async fn serve(node: &Arc<Node>, parts: Parts, params: Params, wish: Wish, body:
         BodyRule::Required if bytes.is_empty() => return Err(ApiError::parse("request body is required")),
         _ => {}
     }
-    params.check_known(&path, found.endpoint.params)?;
+    values::check(&params, found.endpoint.params)?;
+    params.check_known(&path, found.endpoint.params, read)?;
+    let rights = caller.rights(Need::of(&parts.method, found.endpoint.pattern));
     let call = Call { params, vars: found.vars, body: bytes, wish, identity: caller.identity };
-    (found.endpoint.handler)(node.seen_with(rights), call).await
+    match rights {
+        Ok(rights) => (found.endpoint.handler)(node.seen_with(rights), call).await,
+        // Also who may not do it is told first what is wrong with the request.
+        Err(denied) => (found.endpoint.judge)(&call).and(Err(denied)),
+    }
 }
 
 /// Clients that cannot send a body with GET put it into the parameter `source`.
-fn source_param(params: &Params, rule: BodyRule) -> bytes::Bytes {
-    match params.text("source") {
-        Some(source) if rule != BodyRule::None => bytes::Bytes::copy_from_slice(source.as_bytes()),
-        _ => bytes::Bytes::new(),
-    }
+fn source_param(params: &Params) -> Result<bytes::Bytes> {
+    let (Some(source), Some(media)) = (params.get("source"), params.get("source_content_type")) else {
+        return Err(media::validation("source and source_content_type parameters are required".into()));
+    };
+    // Without content it is what blank text is.
+    let source = if source.is_empty() { " " } else { source };
+    forms::to_json(media::form_of(media)?, bytes::Bytes::copy_from_slice(source.as_bytes()))
 }

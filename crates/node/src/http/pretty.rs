@@ -85,52 +85,6 @@ pub(crate) fn pretty(value: &Value) -> Vec<u8> {
     out
 }
 
-/// A value as YAML: blocks for what has content, JSON for scalars and empty containers.
-pub(crate) fn yaml(value: &Value) -> Vec<u8> {
-    let mut out = String::from("---\n");
-    match value {
-        Value::Object(_) | Value::Array(_) if !empty(value) => block(value, 0, &mut out),
-        scalar => out.push_str(&format!("{scalar}\n")),
-    }
-    out.into_bytes()
-}
-
-fn empty(value: &Value) -> bool {
-    match value {
-        Value::Object(object) => object.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        _ => false,
-    }
-}
-
-fn block(value: &Value, depth: usize, out: &mut String) {
-    let indent = "  ".repeat(depth);
-    let mut entry = |head: String, inner: &Value, deeper: usize| {
-        out.push_str(&indent);
-        out.push_str(&head);
-        match inner {
-            Value::Object(_) | Value::Array(_) if !empty(inner) => {
-                out.push('\n');
-                block(inner, deeper, out);
-            }
-            scalar => out.push_str(&format!(" {scalar}\n")),
-        }
-    };
-    match value {
-        Value::Object(object) => {
-            for (name, inner) in object {
-                let plain =
-                    name.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c)) && !name.is_empty();
-                let key = if plain { name.clone() } else { Value::from(name.as_str()).to_string() };
-                let deeper = if inner.is_array() { depth } else { depth + 1 };
-                entry(format!("{key}:"), inner, deeper);
-            }
-        }
-        Value::Array(list) => list.iter().for_each(|inner| entry("-".to_owned(), inner, depth + 1)),
-        _ => {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -142,12 +96,5 @@ mod tests {
         let wanted = "{\n  \"a\" : 1,\n  \"list\" : [\n    1,\n    {\n      \"x\" : true\n    }\n  ],\n  \"empty\" : { },\n  \"none\" : [ ]\n}\n";
         assert_eq!(String::from_utf8(pretty(&value)).unwrap(), wanted);
         assert_eq!(pretty(&json!({})), b"{ }\n");
-    }
-
-    #[test]
-    fn yaml_nests_by_indent() {
-        let value = json!({"name": "n", "v": {"number": "9", "ok": true}, "l": [1, {"a": 2}], "e": {}});
-        let wanted = "---\nname: \"n\"\nv:\n  number: \"9\"\n  ok: true\nl:\n- 1\n-\n  a: 2\ne: {}\n";
-        assert_eq!(String::from_utf8(yaml(&value)).unwrap(), wanted);
     }
 }

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
@@ -10,9 +10,10 @@ use serde_json::Value;
 
 use super::envelope::{ApiError, Result};
 use super::filter_path::FilterPath;
+use super::forms::{self, Form};
 use super::media::Wish;
 use super::params::Params;
-use super::pretty::{pretty, yaml};
+use super::pretty::pretty;
 
 /// What a handler answers.
 #[derive(Debug)]
@@ -21,6 +22,7 @@ pub(crate) struct Reply {
     content: Content,
     pretty: bool,
     location: Option<HeaderValue>,
+    allow: Option<HeaderValue>,
 }
 
 #[derive(Debug)]
@@ -55,7 +57,7 @@ impl Reply {
 
     fn new(status: u16, content: Content) -> Self {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, content, pretty: false, location: None }
+        Self { status, content, pretty: false, location: None, allow: None }
     }
 
     /// Tells where the document is that the request has made.
@@ -65,6 +67,13 @@ impl Reply {
             // Encoded text is always a header value.
             self.location = HeaderValue::from_str(&path).ok();
         }
+        self
+    }
+
+    /// Tells the methods that the path takes, if there are any.
+    pub(crate) fn allowing(mut self, methods: &[&str]) -> Self {
+        // Names of methods are always a header value.
+        self.allow = HeaderValue::from_str(&methods.join(",")).ok().filter(|_| !methods.is_empty());
         self
     }
 
@@ -98,20 +107,14 @@ pub(crate) struct Style {
 }
 
 impl Style {
-    /// From the general parameters and the `Accept` header.
+    /// From the general parameters and the wish that headers and `format` tell.
     pub(crate) fn new(params: &Params, wish: Wish) -> Result<Self> {
         let pretty = params.flag("pretty")?;
         params.flag("human")?;
-        let trace = params.flag_or("error_trace", false)?;
+        // Elasticsearch reads it again when it tells what is wrong with it, and then gives up on the usual form.
+        let trace = params.flag_or("error_trace", false);
+        let trace = trace.map_err(|error| ApiError::text(400, error.reason()))?;
         let filter = params.get("filter_path").and_then(FilterPath::parse);
-        let wish = match params.get("format") {
-            Some("json") => Wish::Json(None),
-            Some("yaml") => Wish::Yaml,
-            Some("cbor" | "smile") => {
-                return Err(ApiError::not_served("a binary answer format (cbor, smile)"));
-            }
-            _ => wish,
-        };
         Ok(Self { pretty, filter, wish, trace })
     }
 
@@ -122,40 +125,44 @@ impl Style {
 
     /// Writes an answer.
     pub(crate) fn write(&self, mut reply: Reply) -> Response<Body> {
-        let location = reply.location.take();
+        let headers = [(LOCATION, reply.location.take()), (ALLOW, reply.allow.take())];
         let mut response = self.write_content(reply);
-        if let Some(location) = location {
-            response.headers_mut().insert(LOCATION, location);
+        for (name, value) in headers {
+            value.map(|value| response.headers_mut().insert(name, value));
         }
         response
     }
 
     fn write_content(&self, reply: Reply) -> Response<Body> {
         let pretty_wanted = self.pretty.unwrap_or(reply.pretty);
-        let (bytes, media) = match reply.content {
-            Content::Text(text) => (text.into_bytes(), "text/plain; charset=UTF-8"),
-            Content::Json(json) if !pretty_wanted && self.filter.is_none() && self.wish != Wish::Yaml => {
-                return respond(reply.status, json, self.wish.json_type());
+        let plain = !pretty_wanted && self.filter.is_none() && self.wish.form() == Form::Json;
+        let bytes = match reply.content {
+            Content::Text(text) => {
+                return respond(reply.status, text.into(), "text/plain; charset=UTF-8");
             }
+            Content::Json(json) if plain => json,
             Content::Json(json) => match serde_json::from_slice(&json) {
-                Ok(value) => self.value(value, pretty_wanted),
-                Err(_) => (json.to_vec(), self.wish.json_type()),
+                Ok(value) => self.value(value, pretty_wanted).into(),
+                Err(_) => json,
             },
-            Content::Value(value) => self.value(value, pretty_wanted),
+            Content::Value(value) => self.value(value, pretty_wanted).into(),
         };
-        respond(reply.status, bytes.into(), media)
+        respond(reply.status, bytes, &self.wish.media_type())
     }
 
-    fn value(&self, value: Value, pretty_wanted: bool) -> (Vec<u8>, &'static str) {
+    fn value(&self, value: Value, pretty_wanted: bool) -> Vec<u8> {
         let value = match &self.filter {
             Some(filter) => filter.apply(value),
             None => value,
         };
-        if self.wish == Wish::Yaml {
-            return (yaml(&value), "application/yaml");
+        self.form(&value, pretty_wanted)
+    }
+
+    fn form(&self, value: &Value, pretty_wanted: bool) -> Vec<u8> {
+        match self.wish.form() {
+            Form::Json if pretty_wanted => pretty(value),
+            form => forms::write(form, value),
         }
-        let bytes = if pretty_wanted { pretty(&value) } else { value.to_string().into_bytes() };
-        (bytes, self.wish.json_type())
     }
 
     /// Writes an error. `filter_path` does not apply to errors.
@@ -164,12 +171,8 @@ impl Style {
         if self.trace {
             traced(&mut value["error"]);
         }
-        let (bytes, media) = match self.wish {
-            Wish::Yaml => (yaml(&value), "application/yaml"),
-            _ if self.pretty == Some(true) => (pretty(&value), self.wish.json_type()),
-            _ => (value.to_string().into_bytes(), self.wish.json_type()),
-        };
-        let mut response = respond(error.status(), bytes.into(), media);
+        let bytes = self.form(&value, self.pretty == Some(true));
+        let mut response = respond(error.status(), bytes.into(), &self.wish.media_type());
         for (name, value) in error.headers() {
             response.headers_mut().append(name.clone(), value.clone());
         }
@@ -199,10 +202,13 @@ fn chain(error: &serde_json::Map<String, Value>) -> String {
     }
 }
 
-fn respond(status: StatusCode, bytes: Bytes, media: &'static str) -> Response<Body> {
+fn respond(status: StatusCode, bytes: Bytes, media: &str) -> Response<Body> {
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media));
+    // Parameters are repeated from a header, so they are always a header value.
+    if let Ok(media) = HeaderValue::from_str(media) {
+        response.headers_mut().insert(CONTENT_TYPE, media);
+    }
     response
 }
 

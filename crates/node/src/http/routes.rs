@@ -9,7 +9,7 @@ use super::envelope::{ApiError, Result};
 use super::params::decode;
 
 /// Elasticsearch's order of methods in its 405 answers.
-const ORDER: [Method; 7] =
+static ORDER: [Method; 7] =
     [Method::GET, Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS, Method::HEAD, Method::PATCH];
 
 #[derive(Default)]
@@ -58,8 +58,30 @@ impl Routes {
         node.names.push(names);
     }
 
-    /// Finds the endpoint for a request.
-    pub(crate) fn find(&self, method: &Method, path: &str) -> Result<Found<'_>> {
+    /// Finds the endpoint for a request; `target` is the path with its query, which refusals show.
+    pub(crate) fn find(&self, method: &Method, path: &str, target: &str) -> Result<Found<'_>> {
+        decode(path, false).map_err(ApiError::illegal)?;
+        let candidates = self.candidates(path);
+        for Candidate { node, values } in &candidates {
+            let at = node.endpoints.iter().position(|(served, _)| served == method);
+            if let Some((at, (_, endpoint))) = at.and_then(|at| Some((at, node.endpoints.get(at)?))) {
+                let names = node.names.get(at).into_iter().flatten();
+                let vars = names
+                    .zip(values)
+                    .map(|(name, raw)| Ok((*name, decode(raw, false).map_err(ApiError::illegal)?)))
+                    .collect::<Result<Vec<_>>>()?;
+                return Ok(Found { endpoint, vars });
+            }
+        }
+        Err(no_handler(method, target, &candidates))
+    }
+
+    /// The methods that a path is served with, in Elasticsearch's order.
+    pub(crate) fn allowed(&self, path: &str) -> Vec<&'static str> {
+        methods(&self.candidates(path))
+    }
+
+    fn candidates(&self, path: &str) -> Vec<Candidate<'_>> {
         let trimmed = path.trim_end_matches('/');
         let segments: Vec<&str> = match trimmed.strip_prefix('/') {
             Some(rest) => rest.split('/').collect(),
@@ -71,19 +93,14 @@ impl Routes {
         if candidates.iter().any(|candidate| candidate.values.is_empty()) {
             candidates.retain(|candidate| candidate.values.is_empty());
         }
-        for Candidate { node, values } in &candidates {
-            let at = node.endpoints.iter().position(|(served, _)| served == method);
-            if let Some((at, (_, endpoint))) = at.and_then(|at| Some((at, node.endpoints.get(at)?))) {
-                let names = node.names.get(at).into_iter().flatten();
-                let vars = names
-                    .zip(values)
-                    .map(|(name, raw)| Ok((*name, decode(raw, false)?)))
-                    .collect::<Result<Vec<_>>>()?;
-                return Ok(Found { endpoint, vars });
-            }
-        }
-        Err(no_handler(method, path, &candidates))
+        candidates
     }
+}
+
+fn methods(candidates: &[Candidate<'_>]) -> Vec<&'static str> {
+    let served: Vec<&Method> =
+        candidates.iter().flat_map(|found| found.node.endpoints.iter().map(|(m, _)| m)).collect();
+    ORDER.iter().filter(|method| served.contains(method)).map(Method::as_str).collect()
 }
 
 fn walk<'r>(node: &'r Node, segments: &[&str], values: &mut Vec<String>, found: &mut Vec<Candidate<'r>>) {
@@ -103,16 +120,16 @@ fn walk<'r>(node: &'r Node, segments: &[&str], values: &mut Vec<String>, found: 
     }
 }
 
-fn no_handler(method: &Method, path: &str, candidates: &[Candidate<'_>]) -> ApiError {
-    let served: Vec<&Method> =
-        candidates.iter().flat_map(|found| found.node.endpoints.iter().map(|(m, _)| m)).collect();
-    let allowed: Vec<&str> =
-        ORDER.iter().filter(|method| served.contains(method)).map(Method::as_str).collect();
+fn no_handler(method: &Method, target: &str, candidates: &[Candidate<'_>]) -> ApiError {
+    let allowed = methods(candidates);
     if allowed.is_empty() {
-        return ApiError::bare_text(400, format!("no handler found for uri [{path}] and method [{method}]"));
+        return ApiError::bare_text(
+            400,
+            format!("no handler found for uri [{target}] and method [{method}]"),
+        );
     }
     let text = format!(
-        "Incorrect HTTP method for uri [{path}] and method [{method}], allowed: [{}]",
+        "Incorrect HTTP method for uri [{target}] and method [{method}], allowed: [{}]",
         allowed.join(", ")
     );
     let error = ApiError::text(405, text);

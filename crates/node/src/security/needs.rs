@@ -158,6 +158,7 @@ fn on_index(method: &Method, rest: &str) -> Need {
         "_alias" | "_aliases" => index(&["manage"], "indices:admin/aliases"),
         "_cache" => index(&["manage"], "indices:admin/cache/clear"),
         "_stats" => index(&["monitor"], "indices:monitor/stats"),
+        "_data_stream" if read => index(&["view_index_metadata"], "indices:admin/data_stream/get"),
         _ => Need::Everything,
     }
 }

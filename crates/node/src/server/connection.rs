@@ -16,6 +16,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
 
+use super::compress;
 use super::seats::Seat;
 use super::stall::Stalls;
 use super::tls::Tls;
@@ -64,7 +65,8 @@ impl Terms {
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let (router, place) = (self.router.clone(), Arc::clone(&seat));
-        let service = service_fn(move |request| answer(router.clone(), Arc::clone(&place), request));
+        let plain = self.tls.is_none();
+        let service = service_fn(move |request| answer(router.clone(), Arc::clone(&place), request, plain));
         let mut builder = http1::Builder::new();
         builder.timer(TokioTimer::new()).header_read_timeout(self.header_timeout).half_close(true);
         let connection = builder.serve_connection(TokioIo::new(Stalls::new(stream, self.stall)), service);
@@ -97,11 +99,22 @@ async fn handshake(
     tls.acceptor().accept(stream).await
 }
 
-async fn answer(router: Router, seat: Arc<Seat>, request: Request<Incoming>) -> io::Result<Response<Body>> {
+/// Answers one request; over a connection in the clear compressed, if that suits the client.
+async fn answer(
+    router: Router,
+    seat: Arc<Seat>,
+    request: Request<Incoming>,
+    plain: bool,
+) -> io::Result<Response<Body>> {
     if !seat.work() {
         return Err(io::Error::other("the connection makes room for another"));
     }
+    let packed = plain && compress::wanted(request.method(), request.headers());
     let answered = router.oneshot(request.map(Body::new)).await;
+    let answered = match answered {
+        Ok(response) if packed => compress::compress(response).await,
+        answered => answered.map_err(|never| match never {}),
+    };
     seat.rest();
-    answered.map_err(|never| match never {})
+    answered
 }

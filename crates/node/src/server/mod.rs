@@ -1,5 +1,6 @@
 //! Listening, connections and stopping.
 
+mod compress;
 mod connection;
 mod seats;
 mod stall;

@@ -133,6 +133,25 @@ impl Kit {
         (status, parsed(&bytes))
     }
 
+    /// A call with these headers and bytes; its status, headers and bytes.
+    pub async fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Vec<u8>>,
+    ) -> (u16, http::HeaderMap, Vec<u8>) {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = body.into();
+        let body = if body.is_empty() { Body::empty() } else { Body::from(body) };
+        let response = self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        (parts.status.as_u16(), parts.headers, body.collect().await.unwrap().to_bytes().to_vec())
+    }
+
     /// The status, media type and text of an answer.
     pub async fn text(&self, path: &str) -> (u16, String, String) {
         let (status, media, bytes) = self.send("GET", path, Body::empty(), false).await;

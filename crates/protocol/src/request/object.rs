@@ -169,34 +169,47 @@ impl Located {
 
     /// A 64-bit number; fractions are cut off.
     pub(super) fn long(&self) -> Parsed<i64> {
-        self.whole(i64::MIN as f64, i64::MAX as f64, "long")
+        self.whole("a", "long", i64::MIN, i64::MAX, "illegal_argument_exception")
     }
 
     /// A 32-bit number; fractions are cut off.
     pub(super) fn int(&self) -> Parsed<i64> {
-        self.whole(f64::from(i32::MIN), f64::from(i32::MAX), "int")
+        let (least, most) = (i32::MIN.into(), i32::MAX.into());
+        self.whole("an", "integer", least, most, "number_format_exception")
     }
 
-    fn whole(&self, least: f64, most: f64, kind: &str) -> Parsed<i64> {
-        let shown = match &self.kind {
-            Kind::Number(number) => number.to_string(),
-            Kind::Text(text) => text.clone(),
+    /// A whole number within limits; `unread` is the type of the refusal of a text that is no number.
+    fn whole(&self, article: &str, kind: &str, least: i64, most: i64, unread: &'static str) -> Parsed<i64> {
+        let (shown, number) = match &self.kind {
+            Kind::Number(number) => (number.to_string(), true),
+            Kind::Text(text) => (text.clone(), false),
             _ => return Err(self.unsupported("a number")),
         };
-        let exact = shown.parse::<i64>().ok();
-        let number =
-            exact.map(|exact| exact as f64).or_else(|| shown.parse::<f64>().ok().filter(|n| n.is_finite()));
-        match number {
-            None => {
-                let reason = format!("For input string: \"{shown}\"");
-                Err(Fault::of(self.at, Cause::new("number_format_exception", reason)))
-            }
-            Some(number) if number < least || number > most => Err(Fault::illegal(
-                self.at,
-                format!("Value [{shown}] is out of range for {} {kind}", article(kind)),
-            )),
-            Some(number) => Ok(exact.unwrap_or(number as i64)),
+        let read = match shown.parse::<i128>() {
+            Ok(exact) => Some(exact),
+            // Casting cuts the fraction off, and brings what is too large to the edge of the range.
+            Err(_) => shown.parse::<f64>().ok().filter(|n| n.is_finite()).map(|n| n as i128),
+        };
+        match read {
+            None => Err(Fault::of(self.at, Cause::new(unread, format!("For input string: \"{shown}\"")))),
+            Some(value) => match i64::try_from(value) {
+                Ok(value) if (least..=most).contains(&value) => Ok(value),
+                _ if number => Err(self.beyond(&shown, kind, least, most)),
+                _ => {
+                    let reason = format!("Value [{shown}] is out of range for {article} {kind}");
+                    Err(Fault::illegal(self.at, reason))
+                }
+            },
         }
+    }
+
+    /// A number that the type does not hold is refused by the reader of JSON, at its end.
+    fn beyond(&self, shown: &str, kind: &str, least: i64, most: i64) -> Fault {
+        let kind = if kind == "integer" { "int" } else { kind };
+        let reason = format!("Numeric value ({shown}) out of range of {kind} ({least} - {most})");
+        let end = At { col: self.at.col + shown.len(), ..self.at };
+        let cause = Cause::new("input_coercion_exception", reason.clone());
+        Fault::of(self.at, Cause::new("x_content_parse_exception", format!("{end} {reason}")).because(cause))
     }
 
     /// An instant, in the form in which it is stored.
@@ -242,10 +255,6 @@ impl Located {
         let text = self.string()?;
         read(&text).ok_or_else(|| Fault::illegal(self.at, format!("Unknown {type_name} [{text}].")))
     }
-}
-
-fn article(kind: &str) -> &'static str {
-    if kind == "int" { "an" } else { "a" }
 }
 
 /// An ISO-8601 date and time with `Z` or an offset, or milliseconds since 1970 (connector-api 2.10).
@@ -304,6 +313,51 @@ mod tests {
             assert_eq!(reason(&SHAPE, body), wanted, "{body}");
         }
         assert_eq!(reason(&Shape { strict: false, ..SHAPE }, r#"{"zzz":1,"a":1,"b":""}"#), "");
+    }
+
+    /// Taken from what Elasticsearch 9.4 says of the numbers of an index template and a search.
+    #[test]
+    fn numbers_beyond_their_type_are_refused() {
+        let read = |text: &str, long: bool| {
+            let value = Located::parse(text.as_bytes()).unwrap();
+            if long { value.long() } else { value.int() }
+        };
+        for (text, wanted) in [
+            ("9223372036854775807", i64::MAX),
+            ("-9223372036854775808", i64::MIN),
+            ("\"9223372036854775807\"", i64::MAX),
+            ("\"1e3\"", 1000),
+            ("-1.9", -1),
+        ] {
+            assert_eq!(read(text, true), Ok(wanted), "{text}");
+        }
+        let long = "out of range of long (-9223372036854775808 - 9223372036854775807)";
+        let int = "out of range of int (-2147483648 - 2147483647)";
+        let (parse, illegal) = ("x_content_parse_exception", "illegal_argument_exception");
+        let table = [
+            (
+                "9223372036854775808",
+                true,
+                parse,
+                format!("[1:20] Numeric value (9223372036854775808) {long}"),
+            ),
+            ("1e30", true, parse, format!(") {long}")),
+            ("2147483648", false, parse, format!("[1:11] Numeric value (2147483648) {int}")),
+            (
+                "\"9223372036854775808\"",
+                true,
+                illegal,
+                "Value [9223372036854775808] is out of range for a long".into(),
+            ),
+            ("\"2147483648\"", false, illegal, "Value [2147483648] is out of range for an integer".into()),
+            ("\"abc\"", true, illegal, "For input string: \"abc\"".into()),
+            ("\"abc\"", false, "number_format_exception", "For input string: \"abc\"".into()),
+        ];
+        for (text, is_long, es_type, wanted) in table {
+            let cause = read(text, is_long).unwrap_err().cause;
+            assert_eq!(cause.es_type, es_type, "{text}");
+            assert!(cause.reason.ends_with(&wanted), "{text}: {} does not end with {wanted}", cause.reason);
+        }
     }
 
     #[test]

@@ -21,6 +21,8 @@ pub enum AnalyzeBy {
     Analyzer(String),
     /// As the values of a field.
     Field(String),
+    /// By a normalizer of this name: each text is one term.
+    Normalizer(String),
     /// By an analyzer of these parts: `tokenizer`, `filter` and `char_filter` in Elasticsearch's form.
     Parts(Map<String, Value>),
 }
@@ -65,6 +67,10 @@ impl Store {
                     Err(StoreError::illegal(format!("failed to find {what} [{name}]")))
                 }
             },
+            AnalyzeBy::Normalizer(name) => match analyzers.normalizer(name) {
+                Some(normalizer) => Ok(whole(Some(normalizer), texts, 0)),
+                None => Err(StoreError::illegal(format!("failed to find normalizer under [{name}]"))),
+            },
             AnalyzeBy::Parts(parts) => {
                 let own = own_analyzers(parts).map_err(StoreError::illegal)?;
                 let id = own.find(OWN).unwrap_or_default();
@@ -77,7 +83,7 @@ impl Store {
                 let Some(leaf) = mapping.find(name) else { return Ok(analyzed(default, texts)) };
                 match (leaf.ty.storage(), &leaf.normalizer) {
                     (Storage::Text, _) => Ok(analyzed(analyzers.get(leaf.analyzer), texts)),
-                    (Storage::Keyword, normalizer) => Ok(whole(normalizer.as_deref(), texts)),
+                    (Storage::Keyword, normalizer) => Ok(whole(normalizer.as_deref(), texts, POSITION_GAP)),
                     _ => Err(StoreError::illegal(format!(
                         "Can't process field [{name}], Analysis requests are only supported on tokenized fields"
                     ))),
@@ -120,7 +126,7 @@ fn own_analyzers(parts: &Map<String, Value>) -> std::result::Result<Analyzers, S
 
 /// All terms of texts, each text behind the one before.
 fn analyzed(analyzer: &Analyzer, texts: &[String]) -> Vec<AnalyzedToken> {
-    gathered(texts, |text| {
+    gathered(texts, POSITION_GAP, |text| {
         let tokens = analyzer.tokens(text);
         let utf16 = |at: usize| text.get(..at).map_or(at, |before| before.encode_utf16().count());
         let shown = |token: crate::analysis::Token| AnalyzedToken {
@@ -134,16 +140,16 @@ fn analyzed(analyzer: &Analyzer, texts: &[String]) -> Vec<AnalyzedToken> {
     })
 }
 
-/// Texts that are one term each.
-fn whole(normalizer: Option<&Analyzer>, texts: &[String]) -> Vec<AnalyzedToken> {
-    gathered(texts, |text| {
+/// Texts that are one term each, with so many words between two of them.
+fn whole(normalizer: Option<&Analyzer>, texts: &[String], gap: usize) -> Vec<AnalyzedToken> {
+    gathered(texts, gap, |text| {
         let end = text.encode_utf16().count();
         let term = normalizer.map_or_else(|| text.to_owned(), |normalizer| normalizer.normalize(text));
         vec![AnalyzedToken { text: term, start: 0, end, position: 0, kind: "word" }]
     })
 }
 
-fn gathered(texts: &[String], tokens: impl Fn(&str) -> Vec<AnalyzedToken>) -> Vec<AnalyzedToken> {
+fn gathered(texts: &[String], gap: usize, tokens: impl Fn(&str) -> Vec<AnalyzedToken>) -> Vec<AnalyzedToken> {
     let (mut position, mut offset, mut all) = (0, 0, Vec::new());
     for text in texts {
         let mut last = None;
@@ -154,7 +160,7 @@ fn gathered(texts: &[String], tokens: impl Fn(&str) -> Vec<AnalyzedToken>) -> Ve
             token.end += offset;
             all.push(token);
         }
-        position += last.map_or(0, |last| last + 1) + POSITION_GAP;
+        position += last.map_or(0, |last| last + 1) + gap;
         offset += text.encode_utf16().count() + OFFSET_GAP;
     }
     all

@@ -132,8 +132,9 @@ fn mail(attached: &[u8]) -> Vec<u8> {
     MAIL.replace("BASE64", &STANDARD.encode(attached)).into_bytes()
 }
 
+/// Reads a file with time in plenty: what ends it must be its form, also on a busy machine.
 fn read(bytes: &[u8]) -> Result<Extracted, String> {
-    extract(bytes.to_vec(), Limits::default())
+    extract(bytes.to_vec(), Limits { time: std::time::Duration::from_secs(600), ..Limits::default() })
 }
 
 #[test]
