@@ -5,10 +5,9 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use serde::Serialize;
-use serde_json::{Map, Value};
 use tributary_sdk::{
-    Body, BodyKind, Content, Context, DataSource, DocId, Document, Error, ErrorKind, Event, Facets, Result,
-    Source,
+    Body, BodyKind, Content, Context, DataSource, DocId, Document, Error, ErrorKind, Event, Facets, Fields,
+    Result, Source,
 };
 
 /// Text of which every document has a piece; a power of two.
@@ -149,7 +148,7 @@ struct Target<'a> {
 struct Line<'a> {
     id: &'a str,
     #[serde(flatten)]
-    fields: &'a Map<String, Value>,
+    fields: &'a Fields,
 }
 
 impl Documents {
@@ -198,7 +197,7 @@ impl DataSource for Generated {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, Value, json};
 
     use super::*;
 
@@ -218,7 +217,7 @@ mod tests {
             assert_eq!(action, json!({"index": {"_id": Documents::id(n)}}));
             let mut source: Map<String, Value> = serde_json::from_str(source).unwrap();
             assert_eq!(source.shift_remove("id"), Some(json!(Documents::id(n))));
-            assert_eq!(source, documents.document(n).unwrap().fields);
+            assert_eq!(documents.document(n).unwrap().fields, source);
         }
     }
 

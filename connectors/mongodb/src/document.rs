@@ -44,7 +44,7 @@ impl Ids<'_> {
         Ok(match self.converter.document(document) {
             Ok(members) => {
                 let mut document = Document::new(id);
-                document.fields = fields(members);
+                document.fields = fields(members).into();
                 Event::Upsert(document)
             }
             Err(error) => Event::Skipped { id, error },
@@ -106,7 +106,7 @@ mod tests {
         let document = doc! { "_id": 1, "id": 7, "id_": 8, "name": "Ann", "body": "text" };
         let Event::Upsert(document) = event(&IDS, &document).unwrap() else { panic!() };
         let expected = json!({"id__": 7, "id_": 8, "name": "Ann", "body": "text"});
-        assert_eq!(Value::Object(document.fields), expected);
+        assert_eq!(Value::from(document.fields), expected);
     }
 
     #[test]

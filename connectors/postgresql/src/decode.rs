@@ -87,7 +87,10 @@ fn simple(kind: &Type, raw: &[u8]) -> Option<Value> {
         Type::OID => Value::from(bytes.u32()?),
         Type::FLOAT4 => value::single(f32::from_bits(bytes.u32()?)),
         Type::FLOAT8 => value::float(bytes.f64()?),
-        Type::NUMERIC => value::decimal(&wire::numeric(raw)?),
+        Type::NUMERIC => match wire::short_numeric(raw) {
+            Some(number) => Value::Number(number),
+            None => value::decimal(&wire::numeric(raw)?),
+        },
         Type::JSON => value::json(raw),
         Type::JSONB => value::json(raw.get(1..)?),
         Type::BYTEA => value::bytes(raw),

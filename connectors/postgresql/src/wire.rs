@@ -3,6 +3,13 @@
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use serde_json::Number;
+
+/// A double holds every number of so many decimal digits exactly enough to give them back.
+const MOST_IN_DOUBLE: i64 = 1_000_000_000_000_000;
+/// Powers of ten up to this one are doubles; one division by it is rounded once, as reading the number as text would be.
+const MOST_PLACES: u32 = 18;
+
 /// Bytes that are read from the front; `None` when there are too few.
 pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
 
@@ -104,6 +111,42 @@ pub(crate) fn numeric(raw: &[u8]) -> Option<String> {
     Some(text)
 }
 
+/// The same number as a JSON number, without its text in between, for the short ones that nearly all columns hold; `None`
+/// when it takes [`numeric`] to tell.
+pub(crate) fn short_numeric(raw: &[u8]) -> Option<Number> {
+    let mut bytes = Bytes(raw);
+    let (groups, weight, sign, scale) = (bytes.i16()?, bytes.i16()?, bytes.i16()?, bytes.i16()?);
+    let is_negative = match sign as u16 {
+        0x0000 => false,
+        0x4000 => true,
+        _ => return None,
+    };
+    let mut digits = 0_i64;
+    for _ in 0..groups {
+        let group = bytes.i16().filter(|group| (0..10_000).contains(group))?;
+        digits = digits.checked_mul(10_000)?.checked_add(group.into())?;
+    }
+    let digits = if is_negative { -digits } else { digits };
+    if groups == 0 || digits == 0 {
+        return (groups == 0 && !is_negative && scale >= 0)
+            .then(|| if scale == 0 { Some(Number::from(0)) } else { Number::from_f64(0.0) })?;
+    }
+    let last = 4 * (i32::from(weight) - i32::from(groups) + 1);
+    let (digits, places) = match u32::try_from(last) {
+        Ok(zeros) => (digits.checked_mul(10_i64.checked_pow(zeros)?)?, 0),
+        Err(_) => (digits, last.unsigned_abs()),
+    };
+    let scale = u32::try_from(scale).ok()?;
+    if places > scale && digits % 10_i64.checked_pow(places - scale)? != 0 {
+        return None;
+    }
+    match scale {
+        0 => Some(Number::from(digits / 10_i64.checked_pow(places)?)),
+        _ if places > MOST_PLACES || digits.abs() >= MOST_IN_DOUBLE => None,
+        _ => Number::from_f64(digits as f64 / 10_i64.checked_pow(places)? as f64),
+    }
+}
+
 pub(crate) fn uuid(raw: &[u8]) -> Option<String> {
     let raw: &[u8; 16] = raw.try_into().ok()?;
     let mut text = String::with_capacity(36);
@@ -136,11 +179,49 @@ pub(crate) fn network(raw: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use tributary_sql::value;
+
     use super::*;
 
     fn raw(weight: i16, sign: u16, scale: i16, groups: &[i16]) -> Vec<u8> {
         let head = [groups.len() as i16, weight, sign as i16, scale];
         head.iter().chain(groups).flat_map(|number| number.to_be_bytes()).collect()
+    }
+
+    #[test]
+    fn a_short_numeric_is_the_number_its_text_is() {
+        let groups: [&[i16]; 9] = [
+            &[],
+            &[1],
+            &[123, 4500],
+            &[9999, 9999, 9999],
+            &[7, 0, 1],
+            &[1000],
+            &[1, 2, 3, 4],
+            &[9999, 9999, 9999, 9999, 9999, 9999],
+            &[3, 1410],
+        ];
+        let mut short = 0;
+        for groups in groups {
+            for (weight, sign) in (-6..6).flat_map(|weight| [(weight, 0), (weight, 0x4000)]) {
+                for scale in 0..24 {
+                    let bytes = raw(weight, sign, scale, groups);
+                    let Some(number) = short_numeric(&bytes) else { continue };
+                    let text = numeric(&bytes).unwrap();
+                    assert_eq!(serde_json::Value::Number(number), value::decimal(&text), "{text}");
+                    short += 1;
+                }
+            }
+        }
+        assert!(short > 1_500, "{short} are short");
+        let number = |weight, scale, groups: &[i16]| {
+            short_numeric(&raw(weight, 0, scale, groups)).map(|n| n.to_string())
+        };
+        assert_eq!(number(0, 20, &[123, 4500]).as_deref(), Some("123.45"));
+        assert_eq!(number(1, 0, &[1]).as_deref(), Some("10000"));
+        assert_eq!(number(0, 2, &[]).as_deref(), Some("0.0"));
+        assert_eq!((number(0, 0, &[-1]), short_numeric(&raw(0, 0xC000, 0, &[]))), (None, None));
+        assert_eq!(short_numeric(&[0, 1]), None);
     }
 
     #[test]

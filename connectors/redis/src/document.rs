@@ -98,6 +98,6 @@ mod tests {
             "key": "a\u{FFFD}", "key_base64": "Yf8=", "value": "v", "size_in_bytes": 56, "database": 3,
             "key_type": "string"
         });
-        assert_eq!(Value::Object(document.fields), expected);
+        assert_eq!(Value::from(document.fields), expected);
     }
 }

@@ -204,7 +204,7 @@ fn write_source(
     let mut own_time = false;
     for (name, value) in &document.fields {
         own_time |= name == TIMESTAMP_FIELD;
-        if name.as_str() != content_field && !is_engine_field(name, document) {
+        if name != content_field && !is_engine_field(name, document) {
             name_of(out, name);
             json::value(out, value)?;
         }
@@ -296,7 +296,7 @@ mod tests {
     fn document(fields: &Value) -> Prepared {
         Prepared {
             id: "a\"1".to_owned(),
-            fields: fields.as_object().unwrap().clone(),
+            fields: fields.as_object().unwrap().clone().into(),
             timestamp: None,
             access: Access::Everyone,
             body: None,

@@ -13,6 +13,8 @@ use crate::spec::PipelineFlags;
 const FORM: u64 = 1;
 /// What one JSON value costs in memory beside its text: the value itself and its slot in a map.
 const NODE_BYTES: usize = 80;
+/// Bytes that a number of bytes or of fields is written in.
+const LENGTH_BYTES: usize = 5;
 
 /// Identifies everything that determines an indexed document, except volatile fields and the content itself (which
 /// its version stands for). Shown as 32 hex digits.
@@ -65,10 +67,11 @@ impl Fingerprinter {
         form.clear();
         let mut nodes = 0;
         let compared = |name: &str| !is_engine_field(name, document) && !volatile.contains(&name);
-        fields(&document.fields, compared, &mut form, &mut nodes);
+        let sorted = document.fields.by_name().filter(|(name, _)| compared(name));
+        fields(sorted, &mut form, &mut nodes);
         let mut weight = form.len() + nodes * NODE_BYTES;
         for name in volatile {
-            weight += document.fields.get(*name).map_or(0, rough_size);
+            weight += document.fields.get(name).map_or(0, rough_size);
         }
         self.rest(document, version, &mut form);
         let fingerprint = Fingerprint(xxh3_128_with_seed(&form, FORM));
@@ -111,16 +114,26 @@ impl Fingerprinter {
     }
 }
 
-/// Fields sorted by name, since their order says nothing.
-fn fields(map: &Map<String, Value>, wanted: impl Fn(&str) -> bool, form: &mut Vec<u8>, nodes: &mut usize) {
-    let mut sorted: SmallVec<[(&String, &Value); 16]> = map.iter().filter(|(name, _)| wanted(name)).collect();
-    sorted.sort_unstable_by_key(|(name, _)| name.as_str());
+/// Fields in the order of their names, since any other order says nothing.
+fn fields<'a>(sorted: impl Iterator<Item = (&'a str, &'a Value)>, form: &mut Vec<u8>, nodes: &mut usize) {
     form.push(b'{');
-    length(sorted.len(), form);
+    let start = form.len();
+    length(0, form);
+    let mut count = 0;
     for (name, value) in sorted {
+        count += 1;
         text(name, form);
         canonical(value, form, nodes);
     }
+    let length = (count as u64).to_le_bytes();
+    form[start..start + LENGTH_BYTES].copy_from_slice(&length[..LENGTH_BYTES]);
+}
+
+fn object(map: &Map<String, Value>, form: &mut Vec<u8>, nodes: &mut usize) {
+    let mut sorted: SmallVec<[(&str, &Value); 16]> =
+        map.iter().map(|(name, value)| (name.as_str(), value)).collect();
+    sorted.sort_unstable_by_key(|(name, _)| *name);
+    fields(sorted.into_iter(), form, nodes);
 }
 
 fn canonical(value: &Value, form: &mut Vec<u8>, nodes: &mut usize) {
@@ -150,7 +163,7 @@ fn canonical(value: &Value, form: &mut Vec<u8>, nodes: &mut usize) {
             length(items.len(), form);
             items.iter().for_each(|item| canonical(item, form, nodes));
         }
-        Value::Object(map) => fields(map, |_| true, form, nodes),
+        Value::Object(map) => object(map, form, nodes),
     }
 }
 
@@ -160,7 +173,7 @@ fn text(text: &str, form: &mut Vec<u8>) {
 }
 
 fn length(length: usize, form: &mut Vec<u8>) {
-    form.extend_from_slice(&(length as u64).to_le_bytes()[..5]);
+    form.extend_from_slice(&(length as u64).to_le_bytes()[..LENGTH_BYTES]);
 }
 
 fn rough_size(value: &Value) -> usize {
@@ -180,7 +193,7 @@ mod tests {
     fn document(fields: &Value) -> Prepared {
         Prepared {
             id: "a".to_owned(),
-            fields: fields.as_object().unwrap().clone(),
+            fields: fields.as_object().unwrap().clone().into(),
             timestamp: None,
             access: Access::Everyone,
             body: None,
@@ -221,6 +234,17 @@ mod tests {
         other_way_round.access =
             Access::Only(vec!["user:b".to_owned(), "user:a".to_owned(), "user:a".to_owned()]);
         assert_eq!(print(&tokens), print(&other_way_round));
+    }
+
+    #[test]
+    fn a_row_has_the_fingerprint_of_the_same_fields_in_a_map() {
+        let same = json!({"b": 1, "id": 7, "a": {"y": [], "x": null}, "table": "t"});
+        let constants = vec![("table".to_owned(), json!("t"))];
+        let columns = ["b", "id", "a"].map(str::to_owned).to_vec();
+        let values = ["b", "id", "a"].map(|name| same[name].clone()).to_vec();
+        let mut row = document(&json!({}));
+        row.fields = tributary_sdk::Columns::new(constants, columns).unwrap().row(values);
+        assert_eq!(print(&row), print(&document(&same)));
     }
 
     #[test]

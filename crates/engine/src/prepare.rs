@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use md5::{Digest, Md5};
-use serde_json::{Map, Value};
-use tributary_sdk::{Access, Body, BodyKind, Cursor, DocId, Document, Error, Event};
+use serde_json::Value;
+use tributary_sdk::{Access, Body, BodyKind, Cursor, DocId, Document, Error, Event, Fields};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use crate::fingerprint::{Fingerprint, Fingerprinter};
@@ -45,7 +45,7 @@ pub(crate) fn switches(flags: PipelineFlags) -> [bool; 3] {
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub(crate) id: String,
-    pub(crate) fields: Map<String, Value>,
+    pub(crate) fields: Fields,
     pub(crate) timestamp: Option<DateTime<Utc>>,
     pub(crate) access: Access,
     /// Its content, only when the index wants it.
@@ -205,16 +205,17 @@ impl Preparer {
     /// are the engine's, which writes them itself.
     fn admits(&self, document: &mut Prepared) -> bool {
         let Some(rules) = &self.rules else { return true };
-        document.fields.insert("id".to_owned(), Value::from(document.id.as_str()));
+        let fields = document.fields.as_map_mut();
+        fields.insert("id".to_owned(), Value::from(document.id.as_str()));
         if let Some(timestamp) = &document.timestamp {
-            document.fields.insert(TIMESTAMP_FIELD.to_owned(), Value::from(written_time(timestamp)));
+            fields.insert(TIMESTAMP_FIELD.to_owned(), Value::from(written_time(timestamp)));
         }
         if let Some(flags) = self.pipeline {
             for (name, on) in SWITCH_FIELDS.iter().zip(switches(flags)) {
-                document.fields.insert((*name).to_owned(), Value::from(on));
+                fields.insert((*name).to_owned(), Value::from(on));
             }
         }
-        rules.admits(&document.fields)
+        rules.admits(fields)
     }
 }
 
@@ -238,7 +239,7 @@ fn refuse(id: String, kind: &str, reason: String) -> Refusal {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Map, json};
     use tributary_sdk::{Content, ErrorKind};
 
     use super::*;

@@ -3,9 +3,9 @@ use std::fmt;
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind, Fields, Result};
 
 /// Fields that most documents have at most.
 const FIELDS: usize = 8;
@@ -53,7 +53,7 @@ pub struct Document {
     /// Its id.
     pub id: DocId,
     /// Its fields, without `_id`, `id`, `_timestamp`, body and access fields: the engine adds those.
-    pub fields: Map<String, Value>,
+    pub fields: Fields,
     /// When the item last changed at the source; becomes `_timestamp`.
     pub timestamp: Option<DateTime<Utc>>,
     /// A token that changes whenever the content behind [`Document::body`] may have changed (an ETag, a revision,
@@ -74,7 +74,7 @@ impl Document {
     pub fn new(id: DocId) -> Self {
         Self {
             id,
-            fields: Map::with_capacity(FIELDS),
+            fields: Fields::with_capacity(FIELDS),
             timestamp: None,
             version: None,
             volatile: &[],
@@ -86,7 +86,7 @@ impl Document {
     /// Sets a field.
     #[must_use]
     pub fn field(mut self, name: impl Into<String>, value: impl Into<Value>) -> Self {
-        self.fields.insert(name.into(), value.into());
+        self.fields.insert(name, value);
         self
     }
 }

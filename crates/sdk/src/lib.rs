@@ -8,6 +8,7 @@ mod document;
 pub mod emit;
 mod error;
 mod facets;
+mod fields;
 mod hex;
 mod registry;
 mod secret;
@@ -18,6 +19,7 @@ pub use config::{ConfigReader, ConfigValue, FieldBuilder, SourceConfig, read_val
 pub use document::{Access, Body, BodyKind, Content, DocId, Document};
 pub use error::{Error, ErrorKind, Result};
 pub use facets::Facets;
+pub use fields::{Columns, Fields};
 pub use hex::hex;
 pub use registry::{AnyConnector, Connector, Env, FeatureSet, Registry, Source};
 pub use secret::Secret;

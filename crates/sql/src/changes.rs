@@ -15,7 +15,7 @@ pub fn changes<D: Database>(
     since: Start,
     log: serde_json::Value,
 ) -> BoxStream<'static, Result<Event>> {
-    emit::stream(move |emit| async move {
+    emit::spawned(move |emit| async move {
         let next = Start { marks: since.marks.clone(), log };
         run(&databases, &plan, &emit, Some(&since), None, next).await
     })

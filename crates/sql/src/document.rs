@@ -1,5 +1,5 @@
-use serde_json::{Map, Value};
-use tributary_sdk::{DocId, Document, Error, ErrorKind, Event, Result};
+use serde_json::Value;
+use tributary_sdk::{Columns, DocId, Document, Error, ErrorKind, Event, Result};
 
 use crate::{KeyValue, Naming, Origin, Row};
 
@@ -12,17 +12,18 @@ pub struct Shape {
     prefix: String,
     fields: Vec<String>,
     fixed: Vec<(String, Value)>,
+    /// What all rows share; `None` when two columns give one field, as those of a query may.
+    columns: Option<Columns>,
 }
 
 impl Shape {
     /// The shape of rows with these columns.
     #[must_use]
     pub fn new(naming: &dyn Naming, origin: &Origin<'_>, columns: &[String]) -> Self {
-        Self {
-            prefix: naming.id_prefix(origin),
-            fields: columns.iter().map(|column| naming.field(origin, column)).collect(),
-            fixed: naming.fixed(origin),
-        }
+        let fields: Vec<String> = columns.iter().map(|column| naming.field(origin, column)).collect();
+        let fixed = naming.fixed(origin);
+        let columns = Columns::new(fixed.clone(), fields.clone());
+        Self { prefix: naming.id_prefix(origin), fields, fixed, columns }
     }
 
     /// The id of a row with this key.
@@ -53,13 +54,11 @@ impl Shape {
                 format!("the row takes {} bytes; at most {MAX_ROW_BYTES} can be indexed", row.bytes);
             return Ok(Event::Skipped { id, error: Error::new(ErrorKind::TooLarge, message) });
         }
-        let mut fields = Map::with_capacity(self.fields.len() + self.fixed.len());
-        for (name, value) in &self.fixed {
-            fields.insert(name.clone(), value.clone());
-        }
-        for (name, value) in self.fields.iter().zip(row.values) {
-            fields.insert(name.clone(), value);
-        }
+        let fields = match &self.columns {
+            Some(columns) => columns.row(row.values),
+            // The last one counts.
+            None => self.fixed.iter().cloned().chain(self.fields.iter().cloned().zip(row.values)).collect(),
+        };
         let mut document = Document::new(id);
         document.fields = fields;
         document.timestamp = row.changed;

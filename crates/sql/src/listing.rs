@@ -46,7 +46,7 @@ pub fn documents<D: Database>(
     from: Option<Position>,
     start: Start,
 ) -> BoxStream<'static, Result<Event>> {
-    emit::stream(move |emit| async move {
+    emit::spawned(move |emit| async move {
         let (at, start) = match from {
             Some(position) if position.at.is_none() => return Ok(()),
             Some(position) => (position.at, position.start),

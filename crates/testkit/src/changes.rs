@@ -31,7 +31,7 @@ impl Changes {
         while let Some(event) = events.next().await {
             match event {
                 Ok(Event::Upsert(document)) => {
-                    drop(told.upserts.insert(document.id.into_string(), document.fields));
+                    drop(told.upserts.insert(document.id.into_string(), document.fields.into_map()));
                 }
                 Ok(Event::Delete(id)) => told.deletes.push(id.into_string()),
                 Ok(Event::Checkpoint(cursor)) => told.cursor = Some(cursor),

@@ -82,7 +82,7 @@ impl Listing {
 
     fn upsert(&mut self, document: Document) {
         let Document { id, fields, timestamp, version, volatile, access, body } = document;
-        let id = id.into_string();
+        let (id, fields) = (id.into_string(), fields.into_map());
         let mut compared = fields.clone();
         compared.retain(|name, _| !volatile.contains(&name.as_str()));
         let item = Item { fields: compared, timestamp, version, access, has_body: body.is_some() };

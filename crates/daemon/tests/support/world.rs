@@ -217,7 +217,7 @@ impl World {
         }
         self.0.listed.fetch_add(1, Ordering::SeqCst);
         let mut document = Document::new(DocId::new(id.clone()).unwrap());
-        document.fields = self.fields(id);
+        document.fields = self.fields(id).into();
         if self.0.shared_out.load(Ordering::SeqCst) {
             let even = id.parse::<i64>().is_ok_and(|number| number % 2 == 0);
             let user = if even { "user:ann" } else { "user:bob" };

@@ -49,12 +49,18 @@ pub fn date(days: i64) -> String {
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let mut text = String::with_capacity(33);
-    let _written = match year {
-        0..=9_999 => write!(text, "{year:04}"),
-        10_000.. => write!(text, "+{year}"),
-        _ => write!(text, "-{:04}", -year),
-    };
-    let _written = write!(text, "-{month:02}-{day:02}");
+    match year {
+        0..=9_999 => {
+            two_digits(&mut text, year / 100);
+            two_digits(&mut text, year % 100);
+        }
+        10_000.. => drop(write!(text, "+{year}")),
+        _ => drop(write!(text, "-{:04}", -year)),
+    }
+    text.push('-');
+    two_digits(&mut text, month);
+    text.push('-');
+    two_digits(&mut text, day);
     text
 }
 
@@ -68,10 +74,27 @@ pub fn time_of_day(micros: i64) -> String {
 
 fn push_time(text: &mut String, micros: i64) {
     let (seconds, rest) = (micros.div_euclid(1_000_000), micros.rem_euclid(1_000_000));
-    let _written = write!(text, "{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
-    if rest != 0 {
-        let _written = write!(text, ".{rest:06}");
+    match seconds / 3_600 {
+        hours @ 0..=99 => two_digits(text, hours),
+        hours => drop(write!(text, "{hours:02}")),
     }
+    text.push(':');
+    two_digits(text, seconds / 60 % 60);
+    text.push(':');
+    two_digits(text, seconds % 60);
+    if rest != 0 {
+        text.push('.');
+        two_digits(text, rest / 10_000);
+        two_digits(text, rest / 100 % 100);
+        two_digits(text, rest % 100);
+    }
+}
+
+/// A number below 100. Every row has times: the formatter of the standard library takes several times as long.
+fn two_digits(text: &mut String, number: i64) {
+    let digit = |number: i64| char::from(b'0' + (number % 10).unsigned_abs() as u8);
+    text.push(digit(number / 10));
+    text.push(digit(number));
 }
 
 /// A distance to UTC in seconds east of it: `+02:00`, `-03:30:15`.
