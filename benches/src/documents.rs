@@ -5,9 +5,10 @@ use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::stream::BoxStream;
 use serde::Serialize;
+use serde_json::Value;
 use tributary_sdk::{
-    Body, BodyKind, Content, Context, DataSource, DocId, Document, Error, ErrorKind, Event, Facets, Fields,
-    Result, Source,
+    Body, BodyKind, Columns, Content, Context, DataSource, DocId, Document, Error, ErrorKind, Event, Facets,
+    Fields, Result, Source,
 };
 
 /// Text of which every document has a piece; a power of two.
@@ -102,15 +103,19 @@ impl Documents {
     /// None: an id is never empty.
     pub fn document(&self, n: u64) -> Result<Document> {
         let (text, revision) = (self.text(n), self.revision(n));
-        let document = Document::new(DocId::new(Self::id(n))?)
-            .field("title", format!("Document {n}"))
-            .field("owner", OWNERS[(n % 4) as usize])
-            .field("size", text.len())
-            .field("revision", revision)
-            .field("created_at", "2026-03-01T12:30:00Z");
+        let mut document = Document::new(DocId::new(Self::id(n))?);
+        let mut values = vec![
+            format!("Document {n}").into(),
+            OWNERS[(n % 4) as usize].into(),
+            text.len().into(),
+            revision.into(),
+        ];
         if !self.bodies {
-            return Ok(document.field("text", text));
+            values.push(text.into());
+            document.fields = WITH_TEXT.row(values);
+            return Ok(document);
         }
+        document.fields = WITHOUT_TEXT.row(values);
         let fetch = move || std::future::ready(Ok(Content::Text(text.to_owned())));
         let body = Body::lazy(BodyKind::Text, fetch).with_size(text.len() as u64);
         Ok(Document { body: Some(body), version: Some(revision.to_string()), ..document })
@@ -171,6 +176,17 @@ impl Documents {
 
 const OWNERS: [&str; 4] = ["ada@example.org", "grace@example.org", "alan@example.org", "edsger@example.org"];
 
+/// All documents have the same fields, as rows of a table have.
+static WITHOUT_TEXT: LazyLock<Columns> = LazyLock::new(|| columns(&["title", "owner", "size", "revision"]));
+static WITH_TEXT: LazyLock<Columns> =
+    LazyLock::new(|| columns(&["title", "owner", "size", "revision", "text"]));
+
+#[allow(clippy::expect_used, reason = "the names are those above")]
+fn columns(names: &[&str]) -> Columns {
+    let constants = vec![("created_at".to_owned(), Value::from("2026-03-01T12:30:00Z"))];
+    Columns::new(constants, names.iter().copied().map(str::to_owned).collect()).expect("no name comes twice")
+}
+
 /// A source of [`Documents`].
 #[derive(Debug)]
 pub struct Generated(pub Documents);
@@ -197,7 +213,7 @@ impl DataSource for Generated {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Map, Value, json};
+    use serde_json::{Map, json};
 
     use super::*;
 
