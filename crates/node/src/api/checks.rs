@@ -39,6 +39,8 @@ async fn validate(node: Arc<Node>, call: Call) -> Result<Reply> {
     let all_shards = call.params.flag_or("all_shards", false)?;
     let query = match read(&call) {
         Ok(query) => query,
+        // There is nothing to judge.
+        Err(error) if error.es_type() == "action_request_validation_exception" => return Err(error),
         Err(error) if explain => {
             let error = format!("{}: {}", error.es_type(), error.reason());
             return Ok(Reply::ok(json!({"valid": false, "error": error})));

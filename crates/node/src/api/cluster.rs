@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tributary_store::{IndexInfo, ResolveOptions};
 
 use super::Table;
-use crate::http::{ApiError, BodyRule, Call, Reply, Result};
+use crate::http::{ApiError, BodyRule, Call, Params, Reply, Result};
 use crate::node::Node;
 use crate::writes::{copies, resolve_options};
 
@@ -66,17 +66,64 @@ fn rank(status: &str) -> Option<u8> {
     }
 }
 
+fn no_constant(class: &str, text: &str) -> ApiError {
+    ApiError::illegal(format!("No enum constant {class}.{}", text.to_ascii_uppercase()))
+}
+
+/// Checks what a call may wait for that is always so, and how much it wants to be told.
+fn check_waits(params: &Params) -> Result<()> {
+    const PRIORITIES: [&str; 6] = ["immediate", "urgent", "high", "normal", "low", "languid"];
+    match params.get("wait_for_events") {
+        Some(text) if !PRIORITIES.contains(&text.to_ascii_lowercase().as_str()) => {
+            return Err(no_constant("org.elasticsearch.common.Priority", text));
+        }
+        _ => {}
+    }
+    match params.get("level") {
+        None | Some("cluster" | "indices" | "shards") => Ok(()),
+        Some(other) => Err(ApiError::illegal(format!(
+            "level parameter must be one of [cluster] or [indices] or [shards] but was [{other}]"
+        ))),
+    }
+}
+
+/// Whether one node is as many as are wanted: `2`, `>=2` or `ge(2)`, and so on.
+fn one_node_suits(wanted: &str) -> Result<bool> {
+    type Form = (&'static [&'static str], fn(i32) -> bool);
+    let forms: [Form; 4] = [
+        (&[">=", "ge("], |n| 1 >= n),
+        (&["<=", "le("], |n| 1 <= n),
+        (&[">", "gt("], |n| 1 > n),
+        (&["<", "lt("], |n| 1 < n),
+    ];
+    let found = forms.iter().find_map(|(signs, suits)| {
+        let rest = signs.iter().find_map(|sign| wanted.strip_prefix(sign))?;
+        Some((rest.strip_suffix(')').unwrap_or(rest), *suits))
+    });
+    let (number, suits) = found.unwrap_or((wanted, |n| n == 1));
+    match number.parse() {
+        _ if wanted.is_empty() => Ok(true),
+        Ok(number) => Ok(suits(number)),
+        Err(_) => {
+            let reason = format!("For input string: \"{number}\"");
+            Err(ApiError::new(400, "number_format_exception", reason))
+        }
+    }
+}
+
 async fn health(node: Arc<Node>, call: Call) -> Result<Reply> {
     let wanted = match call.params.get("wait_for_status") {
         None => 2,
         Some(text) => rank(&text.to_ascii_lowercase())
-            .ok_or_else(|| ApiError::illegal(format!("unknown cluster health status [{text}]")))?,
+            .ok_or_else(|| no_constant("org.elasticsearch.cluster.health.ClusterHealthStatus", text))?,
     };
+    check_waits(&call.params)?;
+    let enough_nodes = call.params.get("wait_for_nodes").map_or(Ok(true), one_node_suits)?;
     let timeout = Duration::from_millis(call.params.time_ms("timeout")?.unwrap_or(30_000).min(60_000));
     let started = tokio::time::Instant::now();
     loop {
         let (body, reached) = state(&node, &call, wanted)?;
-        if reached {
+        if reached && enough_nodes {
             return Ok(Reply::ok(body));
         }
         if started.elapsed() >= timeout {
@@ -176,4 +223,30 @@ async fn nodes(node: Arc<Node>, call: Call) -> Result<Reply> {
         "cluster_name": node.cluster_name,
         "nodes": {NODE_ID: info},
     })))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_node_is_compared_with_what_is_wanted() {
+        for (wanted, suits) in [
+            ("1", true),
+            ("2", false),
+            (">=1", true),
+            (">=2", false),
+            (">0", true),
+            (">1", false),
+            ("<2", true),
+            ("<=1", true),
+            ("ge(1)", true),
+            ("gt(1)", false),
+            ("le(0)", false),
+            ("", true),
+        ] {
+            assert_eq!(one_node_suits(wanted).unwrap(), suits, "{wanted}");
+        }
+        assert_eq!(one_node_suits(">=x").unwrap_err().reason(), "For input string: \"x\"");
+    }
 }

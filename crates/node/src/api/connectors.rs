@@ -10,7 +10,7 @@ use tributary_store::{Action, Query, SearchRequest, SortKey, WriteOp};
 
 use super::Table;
 use super::protocol_docs::{Decision, Kind, Page, Refusal, result, shown};
-use crate::http::{BodyRule, Call, Params, Reply, Result};
+use crate::http::{ApiError, BodyRule, Call, Params, Reply, Result};
 use crate::node::Node;
 
 const LIST: &[&str] =
@@ -20,7 +20,7 @@ const JOBS_AT_ONCE: usize = 500;
 
 pub(super) fn routes(table: &mut Table) {
     let optional = BodyRule::Optional;
-    let creation = |call: &Call| Ok(drop(CreateConnector::parse(&call.body)?));
+    let creation = |call: &Call| CreateConnector::parse(&call.body).map(drop).map_err(ApiError::from);
     table.judged("POST,PUT", &["/_connector"], &[], optional, creation, create);
     table.judged("PUT", &["/_connector/{connector_id}"], &[], optional, creation, create);
     let listing = |call: &Call| Page::of(&call.params).and(list_query(&call.params)).map(drop);
@@ -37,7 +37,9 @@ pub(super) fn routes(table: &mut Table) {
         let body = if op.takes_body() { BodyRule::Required } else { BodyRule::None };
         let judge = move |call: &Call| {
             let id = call.var("connector_id");
-            Ok(drop(ConnectorRequest::parse(op, id, &call.body, chrono::DateTime::UNIX_EPOCH)?))
+            ConnectorRequest::parse(op, id, &call.body, chrono::DateTime::UNIX_EPOCH)
+                .map(drop)
+                .map_err(ApiError::from)
         };
         table.judged("PUT", &[op.path()], &[], body, judge, move |node, call| change(node, call, op));
     }

@@ -10,7 +10,7 @@ use tributary_protocol::ProtocolError;
 use tributary_protocol::request::SecretRequest;
 
 use super::Table;
-use crate::http::{BodyRule, Call, Reply, Result};
+use crate::http::{ApiError, BodyRule, Call, Reply, Result};
 use crate::node::Node;
 
 const SECRET: &[&str] = &["/_connector/_secret/{id}"];
@@ -18,9 +18,9 @@ const SECRET: &[&str] = &["/_connector/_secret/{id}"];
 const ID_BYTES: usize = 15;
 
 pub(super) fn routes(table: &mut Table) {
-    let posting = |call: &Call| Ok(drop(SecretRequest::parse_post(&call.body)?));
+    let posting = |call: &Call| SecretRequest::parse_post(&call.body).map(drop).map_err(ApiError::from);
     table.judged("POST", &["/_connector/_secret"], &[], BodyRule::Required, posting, post);
-    let putting = |call: &Call| Ok(drop(SecretRequest::parse_put(&call.body)?));
+    let putting = |call: &Call| SecretRequest::parse_put(&call.body).map(drop).map_err(ApiError::from);
     table.judged("PUT", SECRET, &[], BodyRule::Required, putting, put);
     table.on("GET", SECRET, &[], BodyRule::None, get);
     table.on("DELETE", SECRET, &[], BodyRule::None, delete);

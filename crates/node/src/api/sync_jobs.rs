@@ -10,14 +10,14 @@ use tributary_store::{SortKey, StoreError};
 
 use super::Table;
 use super::protocol_docs::{Decision, Kind, Page, Refusal, result, shown};
-use crate::http::{BodyRule, Call, Params, Reply, Result};
+use crate::http::{ApiError, BodyRule, Call, Params, Reply, Result};
 use crate::node::Node;
 
 const JOB: &[&str] = &["/_connector/_sync_job/{connector_sync_job_id}"];
 const LIST: &[&str] = &["from", "size", "status", "connector_id", "job_type"];
 
 pub(super) fn routes(table: &mut Table) {
-    let creation = |call: &Call| Ok(drop(CreateSyncJob::parse(&call.body)?));
+    let creation = |call: &Call| CreateSyncJob::parse(&call.body).map(drop).map_err(ApiError::from);
     table.judged("POST", &["/_connector/_sync_job"], &[], BodyRule::Required, creation, create);
     let listing = |call: &Call| Page::of(&call.params).and(list_query(&call.params)).map(drop);
     table.judged("GET", &["/_connector/_sync_job"], LIST, BodyRule::None, listing, list);
@@ -26,7 +26,9 @@ pub(super) fn routes(table: &mut Table) {
     for op in SyncJobOp::ALL {
         let body = if op.takes_body() { BodyRule::Required } else { BodyRule::None };
         let judge = move |call: &Call| {
-            Ok(drop(SyncJobRequest::parse(op, call.var("connector_sync_job_id"), &call.body)?))
+            SyncJobRequest::parse(op, call.var("connector_sync_job_id"), &call.body)
+                .map(drop)
+                .map_err(ApiError::from)
         };
         table.judged("PUT", &[op.path()], &[], body, judge, move |node, call| change(node, call, op));
     }

@@ -122,7 +122,7 @@ async fn serve(node: &Arc<Node>, parts: Parts, params: Params, wish: Wish, body:
 /// Clients that cannot send a body with GET put it into the parameter `source`.
 fn source_param(params: &Params) -> Result<bytes::Bytes> {
     let (Some(source), Some(media)) = (params.get("source"), params.get("source_content_type")) else {
-        return Err(media::validation("source and source_content_type parameters are required".into()));
+        return Err(media::validation("source and source_content_type parameters are required"));
     };
     // Without content it is what blank text is.
     let source = if source.is_empty() { " " } else { source };

@@ -233,11 +233,11 @@ pub(crate) fn form_of(raw: &str) -> Result<Form> {
     let named = parse(raw).map_err(invalid)?.as_ref().and_then(Media::named);
     named
         .map(|named| named.form)
-        .ok_or_else(|| validation(format!("Unknown value for source_content_type [{raw}]")))
+        .ok_or_else(|| validation(&format!("Unknown value for source_content_type [{raw}]")))
 }
 
 /// A refusal of parameters.
-pub(crate) fn validation(message: String) -> ApiError {
+pub(crate) fn validation(message: &str) -> ApiError {
     ApiError::new(400, "validation_exception", format!("Validation Failed: 1: {message};"))
 }
 

@@ -83,19 +83,24 @@ fn check_one(params: &Params, name: &str, text: &str, kind: Kind) -> Result<()> 
             _ => Ok(()),
         },
         Kind::Copies => copies(text),
-        // What cannot be read as a rate at all is told like one that is too small.
         Kind::Rate => match text.parse::<f32>() {
             Ok(rate) if rate > 0.0 || rate == -1.0 => Ok(()),
-            _ => Err(ApiError::illegal(
-                "[requests_per_second] must be a float greater than 0. Use -1 to disable throttling.",
-            )),
+            read => {
+                let refusal = ApiError::illegal(
+                    "[requests_per_second] must be a float greater than 0. Use -1 to disable throttling.",
+                );
+                Err(if read.is_err() { not_a_number(refusal, text) } else { refusal })
+            }
         },
         Kind::Slices => match text.parse::<i32>() {
             Ok(number) if number >= 1 => Ok(()),
             _ if text == "auto" => Ok(()),
-            _ => Err(ApiError::illegal(format!(
-                "[slices] must be a positive integer or the string \"auto\", but was [{text}]"
-            ))),
+            read => {
+                let refusal = ApiError::illegal(format!(
+                    "[slices] must be a positive integer or the string \"auto\", but was [{text}]"
+                ));
+                Err(if read.is_err() { not_a_number(refusal, text) } else { refusal })
+            }
         },
     }
 }
@@ -105,9 +110,14 @@ fn copies(text: &str) -> Result<()> {
         _ if text == "all" => Ok(()),
         Ok(number) if number >= 0 => Ok(()),
         Ok(_) => Err(ApiError::illegal("shard count cannot be a negative value")),
-        Err(_) => Err(ApiError::illegal(format!("cannot parse ActiveShardCount[{text}]"))
-            .because("number_format_exception", format!("For input string: \"{text}\""))),
+        Err(_) => {
+            Err(not_a_number(ApiError::illegal(format!("cannot parse ActiveShardCount[{text}]")), text))
+        }
     }
+}
+
+fn not_a_number(refusal: ApiError, text: &str) -> ApiError {
+    refusal.because("number_format_exception", format!("For input string: \"{text}\""))
 }
 
 #[cfg(test)]
