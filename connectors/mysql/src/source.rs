@@ -1,5 +1,5 @@
-use tributary_sdk::{Error, ErrorKind, Result};
-use tributary_sql::{KeyColumns, Marks, Plan, Selection, Source};
+use tributary_sdk::Result;
+use tributary_sql::{Marks, Plan, Source};
 
 use crate::binlog::Binlog;
 use crate::config::MysqlConfig;
@@ -18,16 +18,8 @@ pub struct MysqlServer {
 
 /// Reads what can be read without asking the server.
 pub(crate) fn source(config: MysqlConfig) -> Result<MysqlSource> {
-    let keys = KeyColumns::parse(&config.key_columns)
-        .map_err(|problem| Error::new(ErrorKind::Config, format!("'Key columns' item {problem}")))?;
-    let plan = Plan {
-        selection: Selection::new(&config.tables),
-        keys,
-        rules: Vec::new(),
-        attempts: config.retry_count,
-        by: marks(&config)?,
-        place: format!("{}\0{}\0{}", config.host, config.port, config.database),
-    };
+    let place = format!("{}\0{}\0{}", config.host, config.port, config.database);
+    let plan = Plan::new(&config.tables, &config.key_columns, config.retry_count, marks(&config)?, place)?;
     let server = Server::new(&config)?;
     Ok(Source::new(MysqlServer { config, server }, plan))
 }

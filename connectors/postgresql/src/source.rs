@@ -1,5 +1,5 @@
-use tributary_sdk::{Error, ErrorKind, Result};
-use tributary_sql::{By, KeyColumns, Marks, Plan, Selection, Source};
+use tributary_sdk::Result;
+use tributary_sql::{By, Marks, Plan, Source};
 
 use crate::config::{IncrementalBy, PostgresqlConfig};
 use crate::connect::Server;
@@ -19,16 +19,8 @@ pub struct PostgresqlServer {
 
 /// Reads what can be read without asking the server.
 pub(crate) fn source(config: PostgresqlConfig) -> Result<PostgresqlSource> {
-    let keys = KeyColumns::parse(&config.key_columns)
-        .map_err(|problem| Error::new(ErrorKind::Config, format!("'Key columns' item {problem}")))?;
-    let plan = Plan {
-        selection: Selection::new(&config.tables),
-        keys,
-        rules: Vec::new(),
-        attempts: config.retry_count,
-        by: marks(&config)?,
-        place: format!("{}\0{}\0{}\0{}", config.host, config.port, config.database, config.schema),
-    };
+    let place = format!("{}\0{}\0{}\0{}", config.host, config.port, config.database, config.schema);
+    let plan = Plan::new(&config.tables, &config.key_columns, config.retry_count, marks(&config)?, place)?;
     let server = Server::new(&config)?;
     Ok(Source::new(PostgresqlServer { config, server }, plan))
 }
