@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use mysql_async::prelude::Queryable as _;
 use mysql_async::{Conn, DriverError, Error as MysqlError, Opts, OptsBuilder, SslOpts};
-use tributary_sdk::{Error, ErrorKind, Result};
+use tributary_sdk::Result;
 
 use crate::config::{Encryption, MysqlConfig};
 use crate::error::told;
@@ -103,13 +103,5 @@ pub(crate) async fn in_time<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, MysqlError>>,
 ) -> Result<T> {
-    match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|error| told(what, error)),
-        Err(_) => Err(late(what)),
-    }
-}
-
-pub(crate) fn late(what: &str) -> Error {
-    Error::new(ErrorKind::Timeout, format!("{what}: the server does not answer"))
-        .hint("check that the server runs and can be reached from here")
+    tributary_sql::in_time(what, limit, told, call).await
 }

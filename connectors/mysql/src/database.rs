@@ -8,7 +8,7 @@ use crate::session::MysqlSession;
 
 /// One database of the server.
 #[derive(Clone)]
-pub(crate) struct MysqlDatabase {
+pub struct MysqlDatabase {
     pub(crate) names: Names,
     pub(crate) server: Server,
     pub(crate) fetch_size: usize,

@@ -18,7 +18,7 @@ mod statement;
 mod tls;
 
 pub use config::MysqlConfig;
-pub use source::MysqlSource;
+pub use source::{MysqlServer, MysqlSource};
 use tributary_sdk::{Connector, Env, Facets, Result};
 
 /// How the source `mysql` is configured and connected.
@@ -33,6 +33,6 @@ impl Connector for Mysql {
     const FACETS: Facets<MysqlSource> = Facets::NONE.resumable().incremental().advanced_rules();
 
     async fn connect(config: MysqlConfig, _env: &Env) -> Result<MysqlSource> {
-        MysqlSource::new(config)
+        source::source(config)
     }
 }

@@ -22,7 +22,7 @@ const SLICE_ROWS: usize = 500;
 const NEXT_ROW: Duration = Duration::from_secs(1_800);
 
 /// A connection that reads rows.
-pub(crate) struct MysqlSession {
+pub struct MysqlSession {
     pub(crate) conn: Conn,
     server: Server,
     database: String,

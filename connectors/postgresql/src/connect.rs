@@ -4,7 +4,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_postgres::config::SslMode as Negotiation;
 use tokio_postgres::{Client, Config, NoTls};
-use tributary_sdk::{Error, ErrorKind, Result};
+use tributary_sdk::Result;
 
 use crate::config::{PostgresqlConfig, SslMode};
 use crate::error::told;
@@ -85,7 +85,7 @@ impl Server {
         match tokio::time::timeout(CONNECT * 2, connecting).await {
             Ok(Ok(link)) => Ok(link),
             Ok(Err(error)) => Err(told(&what, error)),
-            Err(_) => Err(late(&what)),
+            Err(_) => Err(tributary_sql::late(&what)),
         }
     }
 }
@@ -96,13 +96,5 @@ pub(crate) async fn in_time<T>(
     limit: Duration,
     call: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T> {
-    match tokio::time::timeout(limit, call).await {
-        Ok(answer) => answer.map_err(|error| told(what, error)),
-        Err(_) => Err(late(what)),
-    }
-}
-
-pub(crate) fn late(what: &str) -> Error {
-    Error::new(ErrorKind::Timeout, format!("{what}: the server does not answer"))
-        .hint("check that the server runs and can be reached from here")
+    tributary_sql::in_time(what, limit, told, call).await
 }

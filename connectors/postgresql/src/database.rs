@@ -8,7 +8,7 @@ use crate::session::PgSession;
 
 /// One database of the server.
 #[derive(Clone)]
-pub(crate) struct PgDatabase {
+pub struct PgDatabase {
     pub(crate) name: String,
     pub(crate) server: Server,
     pub(crate) names: Names,

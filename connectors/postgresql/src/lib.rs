@@ -20,7 +20,7 @@ mod tls;
 mod wire;
 
 pub use config::{IncrementalBy, PostgresqlConfig, SslMode};
-pub use source::PostgresqlSource;
+pub use source::{PostgresqlServer, PostgresqlSource};
 use tributary_sdk::{Connector, Env, Facets, Result};
 
 /// How the source `postgresql` is configured and connected.
@@ -35,6 +35,6 @@ impl Connector for Postgresql {
     const FACETS: Facets<PostgresqlSource> = Facets::NONE.resumable().incremental().advanced_rules();
 
     async fn connect(config: PostgresqlConfig, _env: &Env) -> Result<PostgresqlSource> {
-        PostgresqlSource::new(config)
+        source::source(config)
     }
 }

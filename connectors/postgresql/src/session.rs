@@ -6,10 +6,10 @@ use futures::{FutureExt as _, StreamExt as _};
 use tokio_postgres::types::{FromSql, Kind as TypeKind, Type};
 use tokio_postgres::{Client, Row as ServerRow, RowStream};
 use tributary_sdk::Result;
-use tributary_sql::{By, Found, Read, Row, Rows, Session, Slices, Table, TableName, What};
+use tributary_sql::{By, Found, Read, Row, Rows, Session, Slices, Table, TableName, What, late};
 
 use crate::catalog;
-use crate::connect::{ASKING, Link, in_time, late};
+use crate::connect::{ASKING, Link, in_time};
 use crate::decode;
 use crate::error::told;
 use crate::statement::{self, Selected};
@@ -20,7 +20,7 @@ const SLICE_BYTES: usize = 1 << 20;
 const NEXT_ROW: Duration = Duration::from_secs(1_800);
 
 /// A connection that reads rows.
-pub(crate) struct PgSession {
+pub struct PgSession {
     link: Link,
     schemas: String,
     fetch_size: usize,

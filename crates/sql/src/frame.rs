@@ -10,7 +10,7 @@ use tributary_sdk::{Error, ErrorKind, Event, Result};
 use crate::{Attempts, By, Database, Marks, Position, Rule, check_rules};
 
 /// A stream that has to be prepared first.
-pub fn prepared<'a>(
+pub(crate) fn prepared<'a>(
     preparing: impl Future<Output = Result<BoxStream<'static, Result<Event>>>> + Send + 'a,
 ) -> BoxStream<'a, Result<Event>> {
     stream::once(preparing)
@@ -79,7 +79,7 @@ impl Position {
 ///
 /// # Errors
 /// The last one, or one that will not pass.
-pub async fn retried<T, A>(attempts: u32, ask: impl Fn() -> A) -> Result<T>
+pub(crate) async fn retried<T, A>(attempts: u32, ask: impl Fn() -> A) -> Result<T>
 where
     A: Future<Output = Result<T>>,
 {
@@ -96,7 +96,7 @@ where
 ///
 /// # Errors
 /// When a database cannot be asked.
-pub async fn check_rules_of_all<D: Database>(
+pub(crate) async fn check_rules_of_all<D: Database>(
     databases: impl Future<Output = Result<Vec<D>>>,
     attempts: u32,
     snippet: &Value,

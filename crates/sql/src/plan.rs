@@ -2,7 +2,7 @@ use md5::{Digest as _, Md5};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use tributary_sdk::hex;
+use tributary_sdk::{Error, ErrorKind, Result, hex};
 
 use crate::{By, KeyColumns, Kind, Rule, Selection, Table};
 
@@ -58,6 +58,23 @@ pub struct Start {
 }
 
 impl Plan {
+    /// What a configuration reads: its tables and key columns, attempts of one request, what marks a changed row, and
+    /// [`Plan::place`]. Rules are those of each sync.
+    ///
+    /// # Errors
+    /// `Config`, with the first key column that is none.
+    pub fn new(
+        tables: &[String],
+        key_columns: &[String],
+        attempts: u32,
+        by: Marks,
+        place: String,
+    ) -> Result<Self> {
+        let keys = KeyColumns::parse(key_columns)
+            .map_err(|problem| Error::new(ErrorKind::Config, format!("'Key columns' item {problem}")))?;
+        Ok(Self { selection: Selection::new(tables), keys, rules: Vec::new(), attempts, by, place })
+    }
+
     /// Stands for everything that decides which rows come in which order: a position of another plan says nothing about
     /// this one.
     pub(crate) fn identity(&self) -> String {

@@ -17,13 +17,13 @@ use mysql_async::{BinlogStreamRequest, Error as MysqlError};
 use serde_json::Value;
 use tributary_sdk::emit::{self, Emitter, Stop};
 use tributary_sdk::{Error, ErrorKind, Event, Result};
-use tributary_sql::{Attempts, Database as _, Kind as TableKind, Plan, Session as _, TableName};
+use tributary_sql::{Attempts, Database as _, Kind as TableKind, Log, Plan, Session as _, TableName, late};
 
 use self::followed::{Followed, key_of, shapes, touched};
 use self::place::Place;
 use self::server::{cascaded, gtids, here, holds, may_read, of_log, settings};
 use self::tell::{Changed, MOST, tell};
-use crate::connect::{ASKING, Server, in_time, late};
+use crate::connect::{ASKING, Server, in_time};
 use crate::database::MysqlDatabase;
 use crate::error::told;
 
@@ -32,7 +32,7 @@ const NEXT_CHANGE: Duration = Duration::from_secs(600);
 
 /// What is needed to follow the log.
 #[derive(Clone)]
-pub(crate) struct Binlog {
+pub struct Binlog {
     server: Server,
     id: u32,
     plan: Plan,
@@ -41,36 +41,6 @@ pub(crate) struct Binlog {
 impl Binlog {
     pub(crate) fn new(server: Server, id: u32, plan: Plan) -> Self {
         Self { server, id, plan }
-    }
-
-    /// Whether the server writes such a log and this account may read it.
-    pub(crate) async fn look(&self) -> Result<()> {
-        let mut conn = self.server.connect(None).await?;
-        let (on, format, image) = settings(&mut conn).await?;
-        let wrong = |message: String| {
-            Err(Error::new(ErrorKind::Config, message).hint(
-                "start the server with log_bin, binlog_format=ROW and binlog_row_image=FULL, or choose another \
-                 'Incremental sync by'",
-            ))
-        };
-        if !on {
-            return wrong("the server writes no binary log (log_bin is off)".to_owned());
-        }
-        if format != "ROW" || image != "FULL" {
-            return wrong(format!("the binary log has the format {format} with the row image {image}"));
-        }
-        let (_, file, at) = here(&mut conn).await?;
-        may_read(&self.server, &file, at).await
-    }
-
-    /// The place to go on from after a full listing that begins now.
-    pub(crate) async fn begin(&self, databases: &[MysqlDatabase]) -> Result<Value> {
-        self.look().await?;
-        let mut conn = self.server.connect(None).await?;
-        let (server, file, at) = here(&mut conn).await?;
-        let gtids = gtids(&mut conn, &file, at).await?;
-        let tables = shapes(&self.tables(databases).await?);
-        serde_json::to_value(Place { server, file, at, gtids, tables }).map_err(unkept)
     }
 
     /// The tables that are followed: those that are read and have a key.
@@ -94,30 +64,6 @@ impl Binlog {
             }
         }
         Ok(followed)
-    }
-
-    /// Lists what changed since `log`; the last event is the checkpoint behind it.
-    pub(crate) fn changes(
-        self,
-        databases: Vec<MysqlDatabase>,
-        log: Value,
-    ) -> BoxStream<'static, Result<Event>> {
-        emit::stream(move |emit| async move {
-            let place: Place = serde_json::from_value(log).map_err(|error| {
-                Error::new(ErrorKind::PositionGone, "the stored position cannot be read").because(error)
-            })?;
-            let mut attempts = Attempts::new(self.plan.attempts);
-            let next = loop {
-                match self.follow(&databases, &place, &emit).await {
-                    Err(Stop::Failed(error)) => attempts.again(error).await?,
-                    followed => break followed?,
-                }
-            };
-            let log = serde_json::to_value(next).map_err(unkept)?;
-            let start = tributary_sql::Start { log, ..Default::default() };
-            let cursor = tributary_sql::Position::finished(&self.plan, start)?;
-            Ok(emit.send(Event::Checkpoint(cursor)).await?)
-        })
     }
 
     async fn follow(
@@ -218,6 +164,58 @@ impl Binlog {
         let _closed = log.close().await;
         tell(databases, &tables, &mut changed, &mut conn, emit).await?;
         Ok(Place { server, file, at, gtids, tables: now })
+    }
+}
+
+impl Log<MysqlDatabase> for Binlog {
+    /// Whether the server writes such a log and this account may read it.
+    async fn look(&self) -> Result<()> {
+        let mut conn = self.server.connect(None).await?;
+        let (on, format, image) = settings(&mut conn).await?;
+        let wrong = |message: String| {
+            Err(Error::new(ErrorKind::Config, message).hint(
+                "start the server with log_bin, binlog_format=ROW and binlog_row_image=FULL, or choose another \
+                 'Incremental sync by'",
+            ))
+        };
+        if !on {
+            return wrong("the server writes no binary log (log_bin is off)".to_owned());
+        }
+        if format != "ROW" || image != "FULL" {
+            return wrong(format!("the binary log has the format {format} with the row image {image}"));
+        }
+        let (_, file, at) = here(&mut conn).await?;
+        may_read(&self.server, &file, at).await
+    }
+
+    /// The place to go on from after a full listing that begins now.
+    async fn begin(&self, databases: &[MysqlDatabase]) -> Result<Value> {
+        self.look().await?;
+        let mut conn = self.server.connect(None).await?;
+        let (server, file, at) = here(&mut conn).await?;
+        let gtids = gtids(&mut conn, &file, at).await?;
+        let tables = shapes(&self.tables(databases).await?);
+        serde_json::to_value(Place { server, file, at, gtids, tables }).map_err(unkept)
+    }
+
+    /// Lists what changed since `log`; the last event is the checkpoint behind it.
+    fn changes(self, databases: Vec<MysqlDatabase>, log: Value) -> BoxStream<'static, Result<Event>> {
+        emit::stream(move |emit| async move {
+            let place: Place = serde_json::from_value(log).map_err(|error| {
+                Error::new(ErrorKind::PositionGone, "the stored position cannot be read").because(error)
+            })?;
+            let mut attempts = Attempts::new(self.plan.attempts);
+            let next = loop {
+                match self.follow(&databases, &place, &emit).await {
+                    Err(Stop::Failed(error)) => attempts.again(error).await?,
+                    followed => break followed?,
+                }
+            };
+            let log = serde_json::to_value(next).map_err(unkept)?;
+            let start = tributary_sql::Start { log, ..Default::default() };
+            let cursor = tributary_sql::Position::finished(&self.plan, start)?;
+            Ok(emit.send(Event::Checkpoint(cursor)).await?)
+        })
     }
 }
 

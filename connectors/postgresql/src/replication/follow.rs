@@ -5,13 +5,13 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use tributary_sdk::emit::{Emitter, Stop};
 use tributary_sdk::{Error, ErrorKind, Result};
-use tributary_sql::{Attempts, Database as _, Table, TableName};
+use tributary_sql::{Attempts, Database as _, Table, TableName, late};
 
 use super::pgoutput::{self, Message, Relation, Tuple};
 use super::reread::Changed;
 use super::{Place, Replication, gone, shapes, slot};
 use crate::catalog::get;
-use crate::connect::{ASKING, Link, in_time, late};
+use crate::connect::{ASKING, Link, in_time};
 use crate::database::PgDatabase;
 use crate::error::told;
 use crate::session::raw;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio_postgres::Client;
 use tributary_sdk::{Error, ErrorKind, Event, Result, emit};
-use tributary_sql::{Database as _, Plan, Session as _, Table};
+use tributary_sql::{Database as _, Log, Plan, Session as _, Table};
 
 use crate::config::{IncrementalBy, PostgresqlConfig};
 use crate::database::PgDatabase;
@@ -22,7 +22,7 @@ use crate::session::PgSession;
 
 /// What is needed to follow the log.
 #[derive(Clone)]
-pub(crate) struct Replication {
+pub struct Replication {
     plan: Plan,
     publication: String,
     slot: String,
@@ -53,21 +53,6 @@ impl Replication {
         if of > 1 { slot::name(&[&self.slot, &database.name]) } else { self.slot.clone() }
     }
 
-    /// Makes sure that the log is kept from here on; the place to go on from after a full listing.
-    pub(crate) async fn begin(&self, databases: &[PgDatabase]) -> Result<Value> {
-        let mut places = BTreeMap::new();
-        for database in databases {
-            let mut session = database.open().await?;
-            let tables = self.tables(&mut session).await?;
-            slot::publish(session.client(), &self.publication, &tables).await?;
-            let lsn =
-                slot::begin(session.client(), &self.slot_of(database, databases.len()), self.most_bytes)
-                    .await?;
-            places.insert(database.name.clone(), Place { lsn, tables: shapes(&tables) });
-        }
-        serde_json::to_value(places).map_err(unkept)
-    }
-
     /// The tables that are followed: those that are read and have a key.
     async fn tables(&self, session: &mut PgSession) -> Result<Vec<Table>> {
         let found = session.tables().await?;
@@ -84,9 +69,26 @@ impl Replication {
         }
         Ok(tables)
     }
+}
+
+impl Log<PgDatabase> for Replication {
+    /// Makes sure that the log is kept from here on; the place to go on from after a full listing.
+    async fn begin(&self, databases: &[PgDatabase]) -> Result<Value> {
+        let mut places = BTreeMap::new();
+        for database in databases {
+            let mut session = database.open().await?;
+            let tables = self.tables(&mut session).await?;
+            slot::publish(session.client(), &self.publication, &tables).await?;
+            let lsn =
+                slot::begin(session.client(), &self.slot_of(database, databases.len()), self.most_bytes)
+                    .await?;
+            places.insert(database.name.clone(), Place { lsn, tables: shapes(&tables) });
+        }
+        serde_json::to_value(places).map_err(unkept)
+    }
 
     /// Lists what changed since `log`; the last event is the checkpoint behind it.
-    pub(crate) fn changes(self, databases: Vec<PgDatabase>, log: Value) -> BoxStream<'static, Result<Event>> {
+    fn changes(self, databases: Vec<PgDatabase>, log: Value) -> BoxStream<'static, Result<Event>> {
         emit::stream(move |emit| async move {
             let old: BTreeMap<String, Place> = serde_json::from_value(log).map_err(|error| {
                 Error::new(ErrorKind::PositionGone, "the stored position cannot be read").because(error)

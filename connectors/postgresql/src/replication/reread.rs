@@ -71,7 +71,7 @@ impl<'a> Changed<'a> {
             }
         }
         let rows = tokio::time::timeout(ASKING, client.query_raw(&prepared, &values)).await;
-        let rows = rows.map_err(|_| crate::connect::late(&what))?.map_err(|error| told(&what, error))?;
+        let rows = rows.map_err(|_| tributary_sql::late(&what))?.map_err(|error| told(&what, error))?;
         let mut rows = std::pin::pin!(rows);
         let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
         let tables = [table.name.name.clone()];

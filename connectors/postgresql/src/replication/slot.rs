@@ -247,6 +247,6 @@ pub(super) async fn give_up(client: &Client, slot: &str, lsn: &str) -> Result<()
     let sql = "SELECT end_lsn::text FROM pg_replication_slot_advance($1::text::name, $2::text::pg_lsn)";
     match tokio::time::timeout(ADVANCING, client.query_one(sql, &[&slot, &lsn])).await {
         Ok(moved) => moved.map(drop).map_err(|error| told(&what, error)),
-        Err(_) => Err(crate::connect::late(&what)),
+        Err(_) => Err(tributary_sql::late(&what)),
     }
 }
