@@ -67,8 +67,14 @@ impl Fingerprinter {
         form.clear();
         let mut nodes = 0;
         let compared = |name: &str| !is_engine_field(name, document) && !volatile.contains(&name);
-        let sorted = document.fields.by_name().filter(|(name, _)| compared(name));
-        fields(sorted, &mut form, &mut nodes);
+        let (start, mut count) = (open(&mut form), 0);
+        document.fields.for_each_by_name(|name, value| {
+            if compared(name) {
+                count += 1;
+                field(name, value, &mut form, &mut nodes);
+            }
+        });
+        close(start, count, &mut form);
         let mut weight = form.len() + nodes * NODE_BYTES;
         for name in volatile {
             weight += document.fields.get(name).map_or(0, rough_size);
@@ -114,26 +120,30 @@ impl Fingerprinter {
     }
 }
 
-/// Fields in the order of their names, since any other order says nothing.
-fn fields<'a>(sorted: impl Iterator<Item = (&'a str, &'a Value)>, form: &mut Vec<u8>, nodes: &mut usize) {
+/// Begins an object; its fields follow in the order of their names, since any other order says nothing.
+fn open(form: &mut Vec<u8>) -> usize {
     form.push(b'{');
     let start = form.len();
     length(0, form);
-    let mut count = 0;
-    for (name, value) in sorted {
-        count += 1;
-        text(name, form);
-        canonical(value, form, nodes);
-    }
-    let length = (count as u64).to_le_bytes();
-    form[start..start + LENGTH_BYTES].copy_from_slice(&length[..LENGTH_BYTES]);
+    start
+}
+
+fn field(name: &str, value: &Value, form: &mut Vec<u8>, nodes: &mut usize) {
+    text(name, form);
+    canonical(value, form, nodes);
+}
+
+/// Says how many fields the object that began at `start` has.
+fn close(start: usize, count: u64, form: &mut [u8]) {
+    form[start..start + LENGTH_BYTES].copy_from_slice(&count.to_le_bytes()[..LENGTH_BYTES]);
 }
 
 fn object(map: &Map<String, Value>, form: &mut Vec<u8>, nodes: &mut usize) {
-    let mut sorted: SmallVec<[(&str, &Value); 16]> =
-        map.iter().map(|(name, value)| (name.as_str(), value)).collect();
-    sorted.sort_unstable_by_key(|(name, _)| *name);
-    fields(sorted.into_iter(), form, nodes);
+    let mut sorted: SmallVec<[(&String, &Value); 16]> = map.iter().collect();
+    sorted.sort_unstable_by_key(|(name, _)| name.as_str());
+    let start = open(form);
+    sorted.into_iter().for_each(|(name, value)| field(name, value, form, nodes));
+    close(start, map.len() as u64, form);
 }
 
 fn canonical(value: &Value, form: &mut Vec<u8>, nodes: &mut usize) {

@@ -9,7 +9,7 @@ use tracing::Instrument as _;
 use tributary_tasks::TaskScope;
 
 use crate::{Error, ErrorKind, Event, Result};
-use queue::{Listing, Writer};
+use queue::{Listing, Writer, is_large};
 
 /// Events handed over at once by [`blocking`], so that the two threads meet rarely.
 const CHUNK: usize = 64;
@@ -112,9 +112,13 @@ where
 /// What is ready goes over at once. Between two chunks others get their turn: a listing may always have more.
 async fn forward(mut listing: Listing<'static>, sender: mpsc::Sender<Result<Vec<Event>>>) {
     while let Some(chunk) = listing.next().await {
-        if sender.send(chunk).await.is_err() {
-            return;
+        // Large events do not pile up: the next wait until those before them are taken.
+        let places = if chunk.as_ref().is_ok_and(|events| is_large(events)) { CHUNKS } else { 1 };
+        let Ok(mut room) = sender.reserve_many(places).await else { return };
+        if let Some(place) = room.next() {
+            place.send(chunk);
         }
+        drop(room);
         tokio::task::yield_now().await;
     }
 }
@@ -393,6 +397,24 @@ mod tests {
         let mut expected = numbers(0..1000);
         expected.push("error: page 2".to_owned());
         assert_eq!(ids(&events), expected);
+    }
+
+    #[tokio::test]
+    async fn a_spawned_listing_is_ahead_by_few_large_events() {
+        let emitted = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let count = std::sync::Arc::clone(&emitted);
+        let mut events = spawned(move |emit| async move {
+            loop {
+                let document = Document::new(DocId::new("a").unwrap()).field("a", "x".repeat(100 << 10));
+                emit.send(Event::Upsert(document)).await?;
+                count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            }
+        });
+        assert!(events.next().await.is_some());
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        // Three at once: with the reader, on the way, and about to go on it.
+        let ahead = emitted.load(std::sync::atomic::Ordering::SeqCst);
+        assert!((6..=9).contains(&ahead), "{ahead}");
     }
 
     #[tokio::test]

@@ -160,20 +160,19 @@ impl Fields {
         self.iter().map(|(name, _)| name)
     }
 
-    /// Names and values in the order of the names.
-    #[must_use]
-    pub fn by_name(&self) -> ByName<'_> {
-        ByName(match &self.0 {
+    /// Calls `each` with names and values, in the order of the names.
+    pub fn for_each_by_name<'a>(&'a self, mut each: impl FnMut(&'a str, &'a Value)) {
+        match &self.0 {
             Form::Own(map) => {
-                let mut sorted: SmallVec<[(&str, &Value); SORTED]> =
-                    map.iter().map(|(name, value)| (name.as_str(), value)).collect();
-                sorted.sort_unstable_by_key(|(name, _)| *name);
-                Sorted::Map(sorted.into_iter())
+                let mut sorted: SmallVec<[(&String, &Value); SORTED]> = map.iter().collect();
+                sorted.sort_unstable_by_key(|(name, _)| name.as_str());
+                sorted.into_iter().for_each(|(name, value)| each(name, value));
             }
             Form::Row { columns, values } => {
-                Sorted::Row { head: &columns.0, values, places: columns.0.sorted.iter() }
+                let fields = columns.0.sorted.iter().filter_map(|&place| columns.0.at(values, place));
+                fields.for_each(|(name, value)| each(name, value));
             }
-        })
+        }
     }
 }
 
@@ -199,29 +198,6 @@ impl<'a> Iterator for Iter<'a> {
                 *next += 1;
                 Some(field)
             }
-        }
-    }
-}
-
-/// See [`Fields::by_name`].
-pub struct ByName<'a>(Sorted<'a>);
-
-#[allow(
-    clippy::large_enum_variant,
-    reason = "it lives on the stack, and exists so that no memory is asked for"
-)]
-enum Sorted<'a> {
-    Map(smallvec::IntoIter<[(&'a str, &'a Value); SORTED]>),
-    Row { head: &'a Head, values: &'a [Value], places: std::slice::Iter<'a, usize> },
-}
-
-impl<'a> Iterator for ByName<'a> {
-    type Item = (&'a str, &'a Value);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.0 {
-            Sorted::Map(sorted) => sorted.next(),
-            Sorted::Row { head, values, places } => head.at(values, *places.next()?),
         }
     }
 }
@@ -313,7 +289,8 @@ mod tests {
         for fields in [row(), own()] {
             let names: Vec<&str> = fields.keys().collect();
             assert_eq!(names, ["table", "b", "a"]);
-            let sorted: Vec<_> = fields.by_name().collect();
+            let mut sorted = Vec::new();
+            fields.for_each_by_name(|name, value| sorted.push((name, value)));
             assert_eq!(sorted, [("a", &json!("x")), ("b", &json!(1)), ("table", &json!("t"))]);
             assert_eq!(
                 (&fields["a"], &fields["table"], &fields["none"]),

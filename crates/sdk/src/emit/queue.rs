@@ -13,7 +13,7 @@ use crate::{Document, Error, Event, Result};
 
 /// Events that may wait.
 const MOST_EVENTS: usize = 64;
-/// Bytes of waiting events, about, beyond which no other joins them: one larger than this waits alone.
+/// Bytes of waiting events, about, from which on no other joins them.
 const MOST_BYTES: usize = 256 << 10;
 /// What an event costs in memory beside its texts, about.
 const EVENT_BYTES: usize = 256;
@@ -171,6 +171,11 @@ impl Stream for Listing<'_> {
             Poll::Pending => Poll::Pending,
         }
     }
+}
+
+/// Whether these events are as many bytes as may wait.
+pub(super) fn is_large(events: &[Event]) -> bool {
+    events.iter().map(weight).sum::<usize>() >= MOST_BYTES
 }
 
 /// About how many bytes an event takes.
