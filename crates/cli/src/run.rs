@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::Signal;
-use tributary_daemon::{Daemon, JobLogs, Metrics, Redactor};
+use tributary_daemon::{Daemon, DaemonOptions, JobLogs, Metrics, Redactor};
 use tributary_sdk::Registry;
 use tributary_settings::Settings;
 use tributary_tasks::Shutdown;
@@ -53,9 +53,10 @@ pub(crate) async fn run(args: RunArgs, log: Option<&str>) -> Result<()> {
     let shared = Shared::new();
     shared.learn(&settings);
     let own = &settings.tributary;
+    let worker = own.worker_name.clone().unwrap_or_else(|| DaemonOptions::default().worker_name);
     let (traces, spans) = match own.otlp.clone() {
         Some(otlp) => {
-            let (traces, spans) = Traces::start(otlp, own.worker_name.clone(), &shared.redactor).await?;
+            let (traces, spans) = Traces::start(otlp, worker.clone(), &shared.redactor).await?;
             (Some(traces), Some(spans))
         }
         None => (None, None),
@@ -67,8 +68,8 @@ pub(crate) async fn run(args: RunArgs, log: Option<&str>) -> Result<()> {
         tracing::warn!("{warning}");
     }
     let hangups = signals::hangups()?;
-    let ended =
-        Box::pin(begin(Beginning { settings, read: Box::new(read), shared, log, begun }, hangups)).await;
+    let beginning = Beginning { settings, worker, read: Box::new(read), shared, log, begun };
+    let ended = Box::pin(begin(beginning, hangups)).await;
     if let Some(traces) = traces {
         traces.stop().await;
     }
@@ -78,6 +79,8 @@ pub(crate) async fn run(args: RunArgs, log: Option<&str>) -> Result<()> {
 /// Everything that was made ready before anything runs.
 struct Beginning {
     settings: Settings,
+    /// The name under which this process claims jobs and sends spans.
+    worker: String,
     read: Box<dyn Fn() -> Result<Settings> + Send + Sync>,
     shared: Shared,
     log: ServiceLog,
@@ -135,9 +138,10 @@ async fn serve(
     manager: &Arc<ServiceManager>,
     hangups: Signal,
 ) -> Result<()> {
-    let Beginning { settings, read, shared, log, begun } = beginning;
+    let Beginning { settings, worker, read, shared, log, begun } = beginning;
     let node = node.filter(|_| !settings.elasticsearch.host_configured);
-    let (client, options) = reload::prepare(&settings, &shared, node)?;
+    let (client, mut options) = reload::prepare(&settings, &shared, node)?;
+    options.worker_name = worker;
     let poll = options.poll_interval;
     let daemon = Daemon::new(client, registry, options);
     let told = Told { metrics: shared.metrics.clone(), status: daemon.status(), poll, begun };

@@ -29,8 +29,11 @@ impl ServiceManager {
     }
 
     /// The service reads its configuration again; [`ServiceManager::ready`] says that it has.
+    /// Units of `Type=notify-reload` wait for the time beside it, in microseconds of the monotonic clock.
     pub(crate) fn reloading(&self) {
-        self.tell("RELOADING=1");
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1_000;
+        self.tell(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
     }
 
     /// The service ends.
@@ -80,13 +83,18 @@ mod tests {
         let heard = UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(&name).unwrap()).unwrap();
         let manager = ServiceManager { socket: open(&format!("@{name}")), watchdog: None };
         manager.ready();
+        manager.reloading();
         manager.stopping();
         let mut buffer = [0; 64];
         let mut next = || {
             let length = heard.recv(&mut buffer).unwrap();
             String::from_utf8_lossy(&buffer[..length]).into_owned()
         };
-        assert_eq!((next(), next()), ("READY=1".to_owned(), "STOPPING=1".to_owned()));
+        assert_eq!(next(), "READY=1");
+        let reloading = next();
+        let since = reloading.strip_prefix("RELOADING=1\nMONOTONIC_USEC=");
+        assert!(since.is_some_and(|micros| micros.parse::<u64>().is_ok_and(|at| at > 0)), "{reloading}");
+        assert_eq!(next(), "STOPPING=1");
     }
 
     #[test]

@@ -31,11 +31,7 @@ pub(crate) struct Traces(SdkTracerProvider);
 
 impl Traces {
     /// Prepares to send spans, and gives the part of the log that finds them. Nothing is sent before there is one.
-    pub(crate) async fn start(
-        otlp: Otlp,
-        worker: Option<String>,
-        redactor: &Redactor,
-    ) -> Result<(Self, Part)> {
+    pub(crate) async fn start(otlp: Otlp, worker: String, redactor: &Redactor) -> Result<(Self, Part)> {
         let redactor = redactor.clone();
         // The client has a thread with a runtime of its own, which must not be made within another.
         let built = tokio::task::spawn_blocking(move || build(&otlp, worker, redactor)).await;
@@ -55,7 +51,7 @@ impl Traces {
     }
 }
 
-fn build(otlp: &Otlp, worker: Option<String>, redactor: Redactor) -> Result<SdkTracerProvider> {
+fn build(otlp: &Otlp, worker: String, redactor: Redactor) -> Result<SdkTracerProvider> {
     let failed = |error: &dyn fmt::Display| {
         CliError::user(format!("traces cannot be sent to {}: {error}", otlp.endpoint))
             .hint("check tributary.otlp")
@@ -77,12 +73,10 @@ fn build(otlp: &Otlp, worker: Option<String>, redactor: Redactor) -> Result<SdkT
         .with_timeout(TIMEOUT)
         .build()
         .map_err(|error| failed(&error))?;
-    let mut resource = Resource::builder_empty()
+    let resource = Resource::builder_empty()
         .with_service_name("tributary")
-        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")));
-    if let Some(worker) = worker {
-        resource = resource.with_attribute(KeyValue::new("service.instance.id", worker));
-    }
+        .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
+        .with_attribute(KeyValue::new("service.instance.id", worker));
     let exporter = Clean { exporter, redactor };
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build())
 }

@@ -96,3 +96,20 @@ async fn what_a_killed_process_left_is_in_nobody_s_way() {
     assert_eq!(count(&fixture).await, 50);
     fixture.store.close();
 }
+
+#[tokio::test]
+async fn an_index_that_had_nothing_to_commit_is_opened_again_and_not_built_anew() {
+    let mut fixture = Fixture::with_index(INDEX, json!({}));
+    assert_eq!(count(&fixture).await, 0);
+    fixture.store.close();
+    // Building anew removes the folder with everything in it.
+    let mark = folder(&fixture).join("mark");
+    fs::write(&mark, "").unwrap();
+
+    fixture.reopen();
+    assert_eq!(count(&fixture).await, 0);
+    fixture.put(INDEX, "1", json!({"text": "river"})).await.unwrap();
+    assert_eq!(count(&fixture).await, 1);
+    assert!(mark.exists(), "the empty search index was thrown away");
+    fixture.store.close();
+}

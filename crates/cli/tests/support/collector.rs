@@ -39,6 +39,8 @@ impl Collector {
             for resource in request.resource_spans {
                 let service = format!("{:?}", resource.resource);
                 assert!(service.contains("tributary"), "{service}");
+                // Tells the spans of several daemons apart, also where no name is configured.
+                assert!(service.contains("service.instance.id"), "{service}");
                 let all = resource.scope_spans.into_iter().flat_map(|scope| scope.spans);
                 spans.extend(all.map(|span| (span.name.clone(), format!("{span:?}"), head.clone())));
             }

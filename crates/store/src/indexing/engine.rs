@@ -158,11 +158,15 @@ impl Engine {
                 return Ok((Self::finish_open(index)?, None));
             }
             index.set_tokenizers(tokenizers(&state.analyzers));
-            let payload = index.load_metas()?.payload.unwrap_or_default();
-            let committed = payload
-                .split_once(':')
-                .filter(|(format, _)| *format == FORMAT)
-                .and_then(|(_, n)| n.parse().ok());
+            let metas = index.load_metas()?;
+            let committed = match metas.payload {
+                Some(payload) => payload
+                    .split_once(':')
+                    .filter(|(format, _)| *format == FORMAT)
+                    .and_then(|(_, n)| n.parse().ok()),
+                // The process ended between making the index and its first commit: it holds nothing, and fits.
+                None => metas.segments.is_empty().then_some(0),
+            };
             Ok((Self::finish_open(index)?, committed))
         };
         match attempt() {
