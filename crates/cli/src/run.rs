@@ -10,6 +10,7 @@ use tributary_settings::Settings;
 use tributary_tasks::Shutdown;
 
 use crate::args::RunArgs;
+use crate::check::{STATE_MEND, is_writable};
 use crate::embedded::Embedded;
 use crate::error::{CliError, Result};
 use crate::logging::ServiceLog;
@@ -66,6 +67,11 @@ pub(crate) async fn run(args: RunArgs, log: Option<&str>) -> Result<()> {
         logging::for_service(log, settings.log, client_level, &shared.redactor, &shared.job_logs, spans)?;
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
+    }
+    let state = &settings.tributary.state_dir;
+    if !is_writable(state) {
+        let message = format!("the state folder '{}' cannot be written", state.display());
+        return Err(CliError::user(message).hint(STATE_MEND));
     }
     let hangups = signals::hangups()?;
     let beginning = Beginning { settings, worker, read: Box::new(read), shared, log, begun };

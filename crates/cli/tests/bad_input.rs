@@ -179,6 +179,28 @@ fn a_wrong_command_line_exits_with_1_and_help_with_0() {
 }
 
 #[test]
+fn a_folder_for_state_that_cannot_be_one_is_named_before_anything_runs() {
+    let world = World::new();
+    let file = world.path().join("file");
+    fs::write(&file, "").unwrap();
+    let state = file.join("state").display().to_string();
+    let path = config(&world, &format!("tributary.state_dir: {state}"));
+    let line = refused(&["run", "--config", &path]);
+    assert!(line.contains(&state) && line.contains("tributary.state_dir"), "{line}");
+    let found = tributary().run(["check", "--offline", "--config", &path]).failure(1);
+    assert!(found.iter().any(|line| line.contains("1 problem")), "{found:?}");
+}
+
+#[test]
+fn a_check_without_the_cluster_tells_of_a_proxy_that_is_no_address() {
+    let world = World::new();
+    let path = config(&world, "tributary.proxy: foo bar");
+    tributary().run(["check", "--offline", "--config", &path]).failure(1);
+    let path = config(&world, "tributary.proxy: http://proxy.example:3128");
+    tributary().run(["check", "--offline", "--config", &path]).success();
+}
+
+#[test]
 fn every_command_has_an_example_in_its_help() {
     for command in [
         "quickstart",

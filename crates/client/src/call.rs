@@ -132,7 +132,12 @@ impl Reply {
     /// Names this answer in the error of reading it.
     pub(crate) fn read<T>(&self, read: serde_json::Result<T>) -> Result<T> {
         read.map_err(|error| {
-            ClientError::bad_answer(format!("the answer is not what Elasticsearch answers: {error}"))
+            let told = format!("the answer is not what Elasticsearch answers: {error}");
+            // Whatever it is, it begins like JSON; a proxy's page does not.
+            let first = self.body.iter().find(|byte| !byte.is_ascii_whitespace());
+            let is_json = first.is_some_and(|byte| b"{[".contains(byte));
+            let error = if is_json { ClientError::bad_answer(told) } else { ClientError::foreign(told) };
+            error
                 .with_status(self.status)
                 .with_maybe_done(true)
                 .with_operation(&self.operation)

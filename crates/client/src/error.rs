@@ -37,6 +37,8 @@ pub enum ErrorKind {
     Server,
     /// The answer is not what was expected.
     BadAnswer,
+    /// The answer is not Elasticsearch's: a page of a proxy, or a redirect.
+    Foreign,
 }
 
 impl ErrorKind {
@@ -99,6 +101,10 @@ impl ClientError {
 
     pub(crate) fn bad_answer(reason: impl AsRef<str>) -> Self {
         Self::new(ErrorKind::BadAnswer, reason)
+    }
+
+    pub(crate) fn foreign(reason: impl AsRef<str>) -> Self {
+        Self::new(ErrorKind::Foreign, reason)
     }
 
     pub(crate) fn with_status(mut self, status: u16) -> Self {
@@ -235,6 +241,9 @@ impl ClientError {
             }
             ErrorKind::Throttled => {
                 "the cluster is overloaded: lower elasticsearch.bulk.max_concurrency or wait"
+            }
+            ErrorKind::Foreign => {
+                "check the address in elasticsearch.host, and what stands before the cluster (a proxy, a login page)"
             }
             ErrorKind::Unavailable => "wait until the cluster is healthy again (GET _cluster/health)",
             _ => return None,

@@ -275,7 +275,7 @@ impl Host {
     async fn read(&self, call: &Call<'_>, response: Response, sent: u64, timeout: Duration) -> Result<Reply> {
         let status = response.status_code().as_u16();
         if !response.url().as_str().starts_with(&self.name) {
-            return Err(ClientError::bad_answer(
+            return Err(ClientError::foreign(
                 "the host redirects to another address; give that address instead",
             )
             .with_status(status)

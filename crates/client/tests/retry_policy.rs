@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
 use tributary_client::{ClientError, ErrorKind, Repeat, RetryPolicy};
 
-const KINDS: [ErrorKind; 13] = [
+const KINDS: [ErrorKind; 14] = [
     ErrorKind::Config,
     ErrorKind::Unreachable,
     ErrorKind::Timeout,
@@ -20,6 +20,7 @@ const KINDS: [ErrorKind; 13] = [
     ErrorKind::Rejected,
     ErrorKind::Server,
     ErrorKind::BadAnswer,
+    ErrorKind::Foreign,
 ];
 
 fn next(

@@ -244,12 +244,26 @@ async fn no_path_leads_to_another_host_or_endpoint() {
 }
 
 #[tokio::test]
+async fn a_page_is_told_from_an_answer_of_another_form() {
+    for (body, expected) in [
+        ("<html>Please log in</html>", ErrorKind::Foreign),
+        ("", ErrorKind::Foreign),
+        ("{\"version\": 1}", ErrorKind::BadAnswer),
+    ] {
+        let server = Server::start([Answer::new(200, body)]).await;
+        let error = server.client().probe().await.unwrap_err();
+        assert_eq!(error.kind(), expected, "{body}: {error}");
+        assert_eq!(error.hint().is_some(), expected == ErrorKind::Foreign);
+    }
+}
+
+#[tokio::test]
 async fn a_redirect_to_another_host_is_not_an_answer() {
     let other = Server::start([]).await;
     let server = Server::start([Answer::new(302, "").header("location", format!("{}/x", other.url))]).await;
     let client = Client::new(fast([&server.url]).auth(Auth::ApiKey("secret".into()))).unwrap();
     let error = get(&client).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::BadAnswer);
+    assert_eq!(error.kind(), ErrorKind::Foreign);
     assert!(other.asked().iter().all(|asked| asked.header("authorization").is_none()));
 }
 

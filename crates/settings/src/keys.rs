@@ -362,7 +362,7 @@ const KEYS: &[Key] = &[
         "service.fips_mode",
         Kind::Bool,
         "false",
-        "Refuse to run without a FIPS-validated cryptographic module.",
+        "Demand a FIPS-validated cryptographic module.",
     )
     .inert("this program has no FIPS-validated module: where one is demanded, do not use it"),
     // Extraction.

@@ -1,10 +1,12 @@
 //! `tributary check`: every problem of a configuration and of what it points to, each with its mend.
 
 mod findings;
+mod folder;
 mod remote;
 
 use std::env;
 
+use tributary_client::Client;
 use tributary_settings::{Settings, Sources};
 
 use crate::args::CheckArgs;
@@ -13,6 +15,10 @@ use crate::output::Format;
 use crate::{convert, embedded, output};
 
 use findings::Findings;
+pub(crate) use folder::is_writable;
+
+/// What helps when the folder of a daemon's state cannot be written.
+pub(crate) const STATE_MEND: &str = "give write access, or name another folder in tributary.state_dir";
 
 pub(crate) async fn run(args: CheckArgs) -> Result<()> {
     let mut findings = Findings::default();
@@ -56,6 +62,13 @@ fn local(settings: &Settings, findings: &mut Findings) {
             format!("a source of type '{unknown}' is not built in"),
             &format!("use one of {known}"),
         );
+    }
+    if let Err(error) = Client::new(convert::client_options(settings)) {
+        findings.problem("configuration", &error, error.hint().unwrap_or_default());
+    }
+    let state = &settings.tributary.state_dir;
+    if !is_writable(state) {
+        findings.problem("state folder", format!("'{}' cannot be written", state.display()), STATE_MEND);
     }
     if settings.embedded()
         && let Err(error) = embedded::check(settings)

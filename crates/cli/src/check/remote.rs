@@ -10,6 +10,7 @@ use tributary_sdk::{Context, Env, Registry};
 use tributary_settings::Settings;
 
 use super::findings::Findings;
+use super::folder::is_writable;
 use crate::error::Result;
 use crate::extraction::Service;
 use crate::{convert, target};
@@ -89,10 +90,7 @@ fn problem(findings: &mut Findings, what: &str, error: &ClientError) {
 /// The data folder must be one that can be written; the folders above it are made.
 fn data_folder(settings: &Settings, findings: &mut Findings) {
     let data = &settings.tributary.data_dir;
-    let existing = data.ancestors().find(|folder| folder.exists());
-    let existing = existing.unwrap_or_else(|| std::path::Path::new("."));
-    let writable = rustix::fs::access(existing, rustix::fs::Access::WRITE_OK).is_ok();
-    if existing.is_dir() && writable {
+    if is_writable(data) {
         findings.good("data folder", format!("'{}' can be written", data.display()));
     } else {
         findings.problem(
