@@ -129,9 +129,8 @@ impl Documents {
         // Writing to memory does not fail.
         let _written = write!(
             out,
-            "{{\"index\":{{\"_id\":\"{id}\"}}}}\n{{\"id\":\"{id}\",\"title\":\"Document {n}\",\"owner\":\"{owner}\",\
-             \"size\":{size},\"revision\":{revision},\"created_at\":\"2026-03-01T12:30:00Z\",\
-             \"{name}\":\""
+            "{{\"index\":{{\"_id\":\"{id}\"}}}}\n{{\"id\":\"{id}\",\"created_at\":\"2026-03-01T12:30:00Z\",\
+             \"title\":\"Document {n}\",\"owner\":\"{owner}\",\"size\":{size},\"revision\":{revision},\"{name}\":\""
         );
         out.extend_from_slice(text.as_bytes());
         out.extend_from_slice(b"\"}\n");
