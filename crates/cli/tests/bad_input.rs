@@ -195,7 +195,9 @@ fn a_folder_for_state_that_cannot_be_one_is_named_before_anything_runs() {
 fn a_check_without_the_cluster_tells_of_a_proxy_that_is_no_address() {
     let world = World::new();
     let path = config(&world, "tributary.proxy: foo bar");
-    tributary().run(["check", "--offline", "--config", &path]).failure(1);
+    let found = tributary().run(["check", "--offline", "--config", &path]);
+    assert!(found.stdout.contains("proxy 'foo bar' is not an address"), "{}", found.stdout);
+    found.failure(1);
     let path = config(&world, "tributary.proxy: http://proxy.example:3128");
     tributary().run(["check", "--offline", "--config", &path]).success();
 }

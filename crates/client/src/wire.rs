@@ -109,7 +109,7 @@ fn host(
     headers: &HeaderMap,
     certificates: Option<&[u8]>,
 ) -> Result<Host, String> {
-    let (url, in_address) = parse_address(address)?;
+    let (url, in_address) = parse_address("host", address)?;
     let auth = if options.auth == Auth::None { &in_address } else { &options.auth };
     let mut builder = TransportBuilder::new(SingleNodeConnectionPool::new(url.clone()));
     if let Some(credentials) = credentials(auth)? {
@@ -136,11 +136,14 @@ fn host(
     Ok(Host { name, compress, transport, headers: headers.clone() })
 }
 
-/// The address without credentials, and the credentials that stood in it.
-fn parse_address(address: &str) -> Result<(Url, Auth), String> {
+/// The address without credentials, and the credentials that stood in it. `what` is for the error: whose address it is.
+fn parse_address(what: &str, address: &str) -> Result<(Url, Auth), String> {
     const FORM: &str = "expected an address like https://search.example.org:9200";
-    // The text is not shown where it could not be taken apart: it may hold a password.
-    let mut url = Url::parse(address).map_err(|e| format!("a host is not an address ({e}); {FORM}"))?;
+    let mut url = Url::parse(address).map_err(|error| {
+        // Where it cannot be taken apart, a password in it would be shown.
+        let shown = if address.contains('@') { "" } else { address };
+        format!("{what} '{shown}' is not an address ({error}); {FORM}")
+    })?;
     let auth = match (url.username(), url.password()) {
         ("", None) => Auth::None,
         (user, password) => {
@@ -150,10 +153,10 @@ fn parse_address(address: &str) -> Result<(Url, Auth), String> {
     let cleared = url.set_username("").and_then(|()| url.set_password(None));
     let good = matches!(url.scheme(), "http" | "https") && url.host().is_some() && cleared.is_ok();
     if !good {
-        return Err(format!("a host has the scheme '{}'; {FORM}", url.scheme()));
+        return Err(format!("{what} has the scheme '{}'; {FORM}", url.scheme()));
     }
     if url.query().is_some() || url.fragment().is_some() {
-        return Err(format!("host '{}' must not have a query or fragment; {FORM}", url.path()));
+        return Err(format!("{what} '{}' must not have a query or fragment; {FORM}", url.path()));
     }
     Ok((url, auth))
 }
@@ -198,7 +201,7 @@ fn credentials(auth: &Auth) -> Result<Option<Credentials>, String> {
 }
 
 fn with_proxy(builder: TransportBuilder, proxy: &str) -> Result<TransportBuilder, String> {
-    let (url, auth) = parse_address(proxy).map_err(|problem| format!("proxy: {problem}"))?;
+    let (url, auth) = parse_address("proxy", proxy)?;
     Ok(match &auth {
         Auth::Basic { user, password } => builder.proxy(url, Some(user), Some(password.reveal())),
         _ => builder.proxy(url, None, None),
@@ -332,7 +335,7 @@ mod tests {
 
     #[test]
     fn credentials_in_an_address_are_taken_out_of_it() {
-        let (url, auth) = parse_address("https://el%40stic:p%3Aw@search.example.org/es").unwrap();
+        let (url, auth) = parse_address("host", "https://el%40stic:p%3Aw@search.example.org/es").unwrap();
         assert_eq!(url.as_str(), "https://search.example.org/es");
         assert_eq!(auth, Auth::Basic { user: "el@stic".into(), password: "p:w".into() });
     }
@@ -341,7 +344,7 @@ mod tests {
     fn a_wrong_address_is_refused_without_showing_a_password() {
         for address in ["localhost:9200", "ftp://u:hunter2@h", "u:hunter2@h:9200", "", "https://h/?a=hunter2"]
         {
-            let problem = parse_address(address).unwrap_err();
+            let problem = parse_address("host", address).unwrap_err();
             assert!(!problem.contains("hunter2"), "{problem}");
             assert!(problem.contains("expected an address"), "{problem}");
         }

@@ -33,6 +33,8 @@ pub(crate) async fn run(args: CheckArgs) -> Result<()> {
             local(&settings, &mut findings);
             if !args.offline {
                 remote::check(&settings, &mut findings).await?;
+            } else if let Err(error) = Client::new(convert::client_options(&settings)) {
+                findings.problem("configuration", &error, error.hint().unwrap_or_default());
             }
         }
         Err(problems) => {
@@ -62,9 +64,6 @@ fn local(settings: &Settings, findings: &mut Findings) {
             format!("a source of type '{unknown}' is not built in"),
             &format!("use one of {known}"),
         );
-    }
-    if let Err(error) = Client::new(convert::client_options(settings)) {
-        findings.problem("configuration", &error, error.hint().unwrap_or_default());
     }
     let state = &settings.tributary.state_dir;
     if !is_writable(state) {
