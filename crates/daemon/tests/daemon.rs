@@ -129,6 +129,21 @@ async fn a_running_sync_is_cancelled_within_two_seconds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_could_not_begin_tells_what_the_index_holds() {
+    let world = World::new("refused-ping").with_documents(20);
+    let mut rig = Rig::start(&world).await;
+    let shutdown = rig.daemon(rig.options());
+    let id = rig.ask(JobType::Full).await;
+    rig.job_is(&id, SyncStatus::Completed).await;
+    world.refuse_pings(Some("wrong password"));
+    let id = rig.ask(JobType::Full).await;
+    let job = rig.job_is(&id, SyncStatus::Error).await;
+    assert!(job.error.unwrap().contains("wrong password"));
+    assert_eq!((job.indexed_document_count, job.total_document_count), (0, Some(20)));
+    rig.stop(&shutdown).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_panic_fails_its_job_and_nothing_else() {
     let world = World::new("panic").with_documents(5);
     world.panic_in_listings(true);

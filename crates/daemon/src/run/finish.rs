@@ -120,6 +120,7 @@ impl Service {
         };
         match timeout(self.call_limit(), counting).await {
             Ok(Ok(count)) => Some(count),
+            Ok(Err(error)) if error.is_missing_index() => None,
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the documents of the index could not be counted");
                 None

@@ -309,19 +309,22 @@ impl Service {
     ) -> Result<Ran, Lost> {
         let figures = run.progress.snapshot();
         let mut report = Report { figures, ..Report::default() };
+        let written = match &stop {
+            Stop::Worked(Work::Ended { index, .. }) => Some(index.clone()),
+            Stop::ConnectorGone => None,
+            // It did not come so far that an index was chosen: what searches find stands in the connector's.
+            _ => job.doc.connector.index_name.clone().and_then(|name| IndexName::try_from(name).ok()),
+        };
         let mut outcome = match stop {
             Stop::Lost(lost) => {
                 self.after_loss(&job, lost).await;
                 return Err(lost);
             }
             Stop::Abandoned => return Err(Lost::TakenOver),
-            Stop::Worked(Work::Ended { ended, index, incremental, warnings }) => {
+            Stop::Worked(Work::Ended { ended, incremental, warnings, .. }) => {
                 let mut outcome = ended_outcome(&ended, incremental);
                 report = ended.report().clone();
                 outcome.warnings.extend(warnings);
-                if outcome.status.is_final() && !self.shutdown.is_stopping() {
-                    outcome.total = self.count(job.connector_id(), &index).await;
-                }
                 outcome
             }
             Stop::Worked(Work::Refused(text)) => Outcome::failed(figures, &text),
@@ -343,6 +346,12 @@ impl Service {
         {
             outcome.status = SyncStatus::Error;
             outcome.error = Some(text);
+        }
+        if let Some(index) = &written
+            && outcome.status.is_final()
+            && !self.shutdown.is_stopping()
+        {
+            outcome.total = self.count(job.connector_id(), index).await;
         }
         if is_partial(&job.doc) {
             outcome.cursor = None;
