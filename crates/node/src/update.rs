@@ -36,7 +36,7 @@ pub(crate) struct UpdateRequest {
 }
 
 /// What is done to a document after its changes were merged: its final form, or none when it is to stay as it was.
-pub(crate) type Finish = Box<dyn FnOnce(Bytes) -> Result<Option<Bytes>, StoreError> + Send>;
+pub(crate) type Finish = Box<dyn Fn(Bytes) -> Result<Option<Bytes>, StoreError> + Send>;
 
 /// The document as an update left it.
 pub(crate) type Updated = Arc<Mutex<Option<Bytes>>>;
@@ -155,7 +155,7 @@ impl UpdateRequest {
         let id = id.to_owned();
         let decide = move |doc: Option<&Doc>| {
             let mut action = self.decide(doc, &id)?;
-            if let (Some(_), Some(finish), UpdateAction::Put(source)) = (doc, finish, &action) {
+            if let (Some(_), Some(finish), UpdateAction::Put(source)) = (doc, &finish, &action) {
                 action = finish(source.clone())?.map_or(UpdateAction::Noop, UpdateAction::Put);
             }
             let now = match &action {
@@ -184,7 +184,7 @@ impl UpdateRequest {
     }
 
     /// What becomes of the document.
-    pub(crate) fn decide(self, doc: Option<&Doc>, id: &str) -> Result<UpdateAction, StoreError> {
+    pub(crate) fn decide(&self, doc: Option<&Doc>, id: &str) -> Result<UpdateAction, StoreError> {
         let Some(doc) = doc else {
             let source = self.upsert_source().ok_or_else(|| {
                 StoreError::new(ErrorKind::DocumentMissing, format!("[{id}]: document missing"))
@@ -198,7 +198,7 @@ impl UpdateRequest {
                 format!("the stored document [{id}] cannot be updated: {error}"),
             )
         })?;
-        let changed = merge(&mut source, self.doc.unwrap_or_default());
+        let changed = merge(&mut source, self.doc.clone().unwrap_or_default());
         if !changed && !self.keep_noop {
             return Ok(UpdateAction::Noop);
         }

@@ -98,13 +98,13 @@ proptest! {
         let stored = ops::connector::create(&CreateConnector::default(), now()).unwrap();
         for op in ConnectorOp::ALL {
             let Ok(request) = ConnectorRequest::parse(op, "c", text.as_bytes(), now()) else { continue };
-            let Ok(change) = ops::connector::apply("c", &request, &stored, now()) else { continue };
+            let Ok(change) = ops::connector::apply("c", &request, stored.clone(), now()) else { continue };
             if matches!(request, ConnectorRequest::Configuration(_)) {
                 prop_assert_eq!(change.outcome, Outcome::Updated);
                 continue;
             }
             prop_assert_eq!(change.outcome == Outcome::Noop, change.source == stored, "{:?}", op);
-            if let Ok(again) = ops::connector::apply("c", &request, &change.source, now()) {
+            if let Ok(again) = ops::connector::apply("c", &request, change.source.clone(), now()) {
                 prop_assert_eq!(again.outcome, Outcome::Noop, "{:?}", op);
             }
         }
@@ -115,7 +115,7 @@ proptest! {
         let text = body.to_string();
         for op in SyncJobOp::ALL {
             let Ok(request) = SyncJobRequest::parse(op, "j", text.as_bytes()) else { continue };
-            let Ok(change) = ops::sync_job::apply(&request, &members, now()) else { continue };
+            let Ok(change) = ops::sync_job::apply(&request, members.clone(), now()) else { continue };
             for key in members.as_object().unwrap().keys() {
                 prop_assert!(change.source.get(key).is_some(), "{:?} {}", op, key);
             }
@@ -153,9 +153,9 @@ proptest! {
             (ConnectorOp::Native, r#"{"is_native":true}"#),
         ] {
             let request = ConnectorRequest::parse(op, "c", body.as_bytes(), now()).unwrap();
-            let _ = ops::connector::apply("c", &request, &stored, now());
+            let _ = ops::connector::apply("c", &request, stored.clone(), now());
         }
-        let _ = ops::sync_job::apply(&SyncJobRequest::Cancel, &stored, now());
+        let _ = ops::sync_job::apply(&SyncJobRequest::Cancel, stored.clone(), now());
         for kind in tributary_protocol::JobType::ALL {
             let _ = ops::sync_job::create(&"c".into(), &stored, kind, tributary_protocol::TriggerMethod::OnDemand, now());
         }

@@ -40,7 +40,7 @@ fn stored(members: Value) -> Value {
 /// What an endpoint does to a stored connector `c`: its result and the new source.
 fn put(op: ConnectorOp, body: &Value, source: &Value) -> Result<(&'static str, Value), ProtocolError> {
     let request = ConnectorRequest::parse(op, "c", body.to_string().as_bytes(), at(LATER))?;
-    let change = ops::connector::apply("c", &request, source, at(LATER))?;
+    let change = ops::connector::apply("c", &request, source.clone(), at(LATER))?;
     Ok((change.outcome.as_str(), change.source))
 }
 
@@ -680,9 +680,12 @@ fn a_soft_deleted_connector_is_absent_for_half_of_the_endpoints() {
             }
         }
     }
-    let change = ops::connector::soft_delete("c", &fresh()).unwrap();
+    let change = ops::connector::soft_delete("c", fresh()).unwrap();
     assert_eq!(change.source["deleted"], true);
-    assert_eq!(ops::connector::soft_delete("c", &deleted).unwrap_err().reason(), "connector [c] not found");
+    assert_eq!(
+        ops::connector::soft_delete("c", deleted.clone()).unwrap_err().reason(),
+        "connector [c] not found"
+    );
 }
 
 #[test]

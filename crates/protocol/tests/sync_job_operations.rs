@@ -45,7 +45,7 @@ fn create(stored: &Value, job_type: JobType) -> Result<Value, ProtocolError> {
 
 fn put(op: SyncJobOp, body: &Value, stored: &Value) -> Result<(&'static str, Value), ProtocolError> {
     let request = SyncJobRequest::parse(op, "j", body.to_string().as_bytes())?;
-    let change = ops::sync_job::apply(&request, stored, at(LATER))?;
+    let change = ops::sync_job::apply(&request, stored.clone(), at(LATER))?;
     Ok((change.outcome.as_str(), change.source))
 }
 

@@ -18,6 +18,7 @@ mod model;
 mod names;
 mod query;
 mod readers;
+mod recent;
 mod search;
 mod settings;
 mod state;

@@ -194,9 +194,10 @@ pub enum UpdateAction {
     Delete,
 }
 
-/// Decides an update. Runs on the writer's thread, serialised with all other writes, with the current document
-/// (`None` when there is none), so keep it short.
-pub type UpdateFn = Box<dyn FnOnce(Option<&Doc>) -> Result<UpdateAction, StoreError> + Send>;
+/// Decides an update, with the current document (`None` when there is none). It may be asked more than once: first on the
+/// caller's thread, about the document as it was lately, and again on the writer's, serialised with all other writes, when
+/// the document has changed since. Only the last answer counts. Keep it short.
+pub type UpdateFn = Box<dyn Fn(Option<&Doc>) -> Result<UpdateAction, StoreError> + Send>;
 
 /// The kind of a write.
 pub enum Action {

@@ -408,3 +408,62 @@ async fn large_documents_become_searchable_without_delay() {
     assert_eq!(found, 150);
     assert!(begin.elapsed().as_secs() < 25, "took {:?}", begin.elapsed());
 }
+
+#[tokio::test]
+async fn an_update_sees_what_others_wrote_since_the_last_one() {
+    let fixture = Fixture::with_index("i", json!({}));
+    let add = || {
+        let decide = |doc: Option<&tributary_store::Doc>| {
+            let n = doc.map_or(0, |doc| {
+                serde_json::from_slice::<Value>(&doc.source).unwrap()["n"].as_u64().unwrap()
+            });
+            Ok(UpdateAction::Put(json!({"n": n + 1}).to_string().into()))
+        };
+        WriteOp::new("i", Some("1".to_owned()), Action::Update(Box::new(decide)))
+    };
+    let stored =
+        || fixture.store.get("i", "1").unwrap().map(|doc| String::from_utf8(doc.source.to_vec()).unwrap());
+    fixture.write(add()).await.unwrap();
+    fixture.write(add()).await.unwrap();
+    assert_eq!(stored().unwrap(), r#"{"n":2}"#);
+    // Worked out ahead from what the last update left, all of these would count on from there.
+    fixture.put("i", "1", json!({"n": 40})).await.unwrap();
+    fixture.write(add()).await.unwrap();
+    assert_eq!(stored().unwrap(), r#"{"n":41}"#);
+    fixture.write(WriteOp::new("i", Some("1".to_owned()), Action::Delete)).await.unwrap();
+    let again = fixture.write(add()).await.unwrap();
+    assert_eq!(
+        (stored().unwrap().as_str(), again.result, again.version),
+        (r#"{"n":1}"#, Outcome::Created, 6)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn updates_of_the_same_documents_at_once_lose_nothing() {
+    let fixture = std::sync::Arc::new(Fixture::with_index("i", json!({})));
+    let tasks = (0..16_u64).map(|task| {
+        let fixture = std::sync::Arc::clone(&fixture);
+        tokio::spawn(async move {
+            for n in 0..50 {
+                let decide = |doc: Option<&tributary_store::Doc>| {
+                    let n = doc.map_or(0, |doc| {
+                        serde_json::from_slice::<Value>(&doc.source).unwrap()["n"].as_u64().unwrap()
+                    });
+                    Ok(UpdateAction::Put(json!({"n": n + 1}).to_string().into()))
+                };
+                let id = ((task + n) % 3).to_string();
+                fixture.write(WriteOp::new("i", Some(id), Action::Update(Box::new(decide)))).await.unwrap();
+            }
+        })
+    });
+    for task in tasks.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    let count = |id: &str| {
+        let doc = fixture.store.get("i", id).unwrap().unwrap();
+        let n = serde_json::from_slice::<Value>(&doc.source).unwrap()["n"].as_u64().unwrap();
+        assert_eq!(doc.version, n, "each update is a version");
+        n
+    };
+    assert_eq!(count("0") + count("1") + count("2"), 16 * 50);
+}

@@ -150,7 +150,7 @@ impl Client {
         if hard {
             self.delete_doc(CONNECTORS, id.as_str()).await?;
         } else {
-            let apply = |stored: &Value, _| ops::connector::soft_delete(id.as_str(), stored).map_err(refused);
+            let apply = |stored: Value, _| ops::connector::soft_delete(id.as_str(), stored).map_err(refused);
             self.change_document(CONNECTORS, "connector", id.as_str(), Utc::now(), apply).await?;
         }
         if sync_jobs {

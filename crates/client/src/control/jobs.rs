@@ -114,11 +114,13 @@ impl Client {
         let now = Utc::now();
         let request =
             SyncJobRequest::Claim { worker_hostname: worker.to_owned(), sync_cursor: cursor.cloned() };
-        let claim = |stored: &Value, now| {
-            let change = ops::sync_job::apply(&request, stored, now).map_err(refused)?;
+        let claim = |stored: Value, now| {
             // An earlier attempt's answer was lost.
             let ours = stored["started_at"] == time::format(now) && stored["worker_hostname"] == worker;
-            if ours || is_free(stored) { Ok(change) } else { Err(taken(id, stored)) }
+            if !ours && !is_free(&stored) {
+                return Err(taken(id, &stored));
+            }
+            ops::sync_job::apply(&request, stored, now).map_err(refused)
         };
         let claimed = self.change_document(JOBS, "sync job", id.as_str(), now, claim).await;
         claimed.map_err(|error| missing_job(error, id))

@@ -107,8 +107,7 @@ impl Client {
             Some(answer) => answer,
             None => {
                 let request = SyncJobRequest::parse(op, id.as_str(), &operation.bytes()?).map_err(refused)?;
-                let apply =
-                    |stored: &Value, now| ops::sync_job::apply(&request, stored, now).map_err(refused);
+                let apply = |stored: Value, now| ops::sync_job::apply(&request, stored, now).map_err(refused);
                 self.change_document(JOBS, "sync job", id.as_str(), Utc::now(), apply).await
             }
         };
@@ -158,7 +157,7 @@ impl Client {
             self.check_index_is_free(index, Some(id)).await?;
         }
         let apply =
-            |stored: &Value, now| ops::connector::apply(id.as_str(), &request, stored, now).map_err(refused);
+            |stored: Value, now| ops::connector::apply(id.as_str(), &request, stored, now).map_err(refused);
         self.change_document(CONNECTORS, "connector", id.as_str(), now, apply).await
     }
 
@@ -169,7 +168,7 @@ impl Client {
         what: &str,
         id: &str,
         now: Time,
-        apply: impl Fn(&Value, Time) -> Result<Change>,
+        apply: impl Fn(Value, Time) -> Result<Change>,
     ) -> Result<Written> {
         let mut attempt = 0;
         loop {
@@ -179,7 +178,7 @@ impl Client {
                 return Err(ClientError::new(ErrorKind::NotFound, format!("{what} [{id}] not found"))
                     .with_status(404));
             };
-            let change = apply(&stored.doc, now)?;
+            let change = apply(stored.doc, now)?;
             if change.outcome == Outcome::Noop {
                 return Ok(Written::Noop);
             }

@@ -123,7 +123,7 @@ async fn delete(node: Arc<Node>, call: Call) -> Result<Reply> {
         return Err(ProtocolError::connector_not_found(&id).into());
     };
     let name = id.clone();
-    let decide = move |stored: Option<&Value>| {
+    let decide = move |stored: Option<Value>| {
         let Some(stored) = stored else { return Err(ProtocolError::connector_not_found(&name).into()) };
         if hard {
             Ok(Decision::Remove)
@@ -181,7 +181,7 @@ async fn change(node: Arc<Node>, call: Call, op: ConnectorOp) -> Result<Reply> {
         _ => None,
     };
     let name = id.clone();
-    let decide = move |stored: Option<&Value>| match stored {
+    let decide = move |stored: Option<Value>| match stored {
         Some(stored) => Ok(Decision::Write(ops::connector::apply(&name, &request, stored, now)?)),
         None => Err(ops::connector::missing(&name, &request).map_or(Refusal::Missing, Refusal::Rule)),
     };

@@ -100,7 +100,7 @@ impl Node {
         id: Option<String>,
         source: &Value,
     ) -> Result<WriteResult> {
-        self.protocol_write(WriteOp::new(index, id, Action::Index(source.to_string().into()))).await
+        self.protocol_write(WriteOp::new(index, id, Action::Index(bytes(source)?))).await
     }
 
     /// Decides about a document and does it, with nobody in between.
@@ -108,22 +108,26 @@ impl Node {
         &self,
         index: String,
         id: &str,
-        decide: impl FnOnce(Option<&Value>) -> Result<Decision, Refusal> + Send + 'static,
+        decide: impl Fn(Option<Value>) -> Result<Decision, Refusal> + Send + 'static,
     ) -> Result<Outcome> {
         let refused: Arc<Mutex<Option<ProtocolError>>> = Arc::default();
         let told = Arc::clone(&refused);
         let name = id.to_owned();
         let step = move |doc: Option<&Doc>| {
             let stored = doc.map(source).transpose()?;
-            match decide(stored.as_ref()) {
+            let decided = decide(stored);
+            // Only the last answer counts.
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            *told = None;
+            match decided {
                 Ok(Decision::Remove) => Ok(UpdateAction::Delete),
                 Ok(Decision::Write(change)) if change.outcome == Outcome::Noop => Ok(UpdateAction::Noop),
-                Ok(Decision::Write(change)) => Ok(UpdateAction::Put(change.source.to_string().into())),
+                Ok(Decision::Write(change)) => Ok(UpdateAction::Put(bytes(&change.source)?)),
                 Err(Refusal::Missing) => {
                     Err(StoreError::new(ErrorKind::DocumentMissing, format!("[{name}]: document missing")))
                 }
                 Err(Refusal::Rule(error)) => {
-                    *told.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    *told = Some(error);
                     Err(StoreError::illegal("refused by a rule of the protocol"))
                 }
             }
@@ -216,6 +220,12 @@ fn shown_hit(hit: &Hit) -> Result<Value> {
 
 fn source(doc: &Doc) -> Result<Value, StoreError> {
     parse(&doc.id, &doc.source)
+}
+
+/// Much faster than printing the value, which goes through a formatter piece by piece.
+fn bytes(source: &Value) -> Result<Bytes, StoreError> {
+    let written = serde_json::to_vec(source);
+    written.map(Bytes::from).map_err(|error| StoreError::new(ErrorKind::Internal, error.to_string()))
 }
 
 fn parse(id: &str, bytes: &Bytes) -> Result<Value, StoreError> {

@@ -92,9 +92,9 @@ async fn delete(node: Arc<Node>, call: Call) -> Result<Reply> {
         return Err(ops::sync_job::not_found(&id).into());
     };
     let name = id.clone();
-    let decide = move |stored: Option<&Value>| match stored {
+    let decide = move |stored: Option<Value>| match stored {
         Some(_) => Ok(Decision::Remove),
-        None => Err(Refusal::Rule(ProtocolError::not_found(name))),
+        None => Err(Refusal::Rule(ProtocolError::not_found(name.clone()))),
     };
     node.protocol_update(index, &id, decide).await?;
     Ok(Reply::ok(json!({"acknowledged": true})))
@@ -109,7 +109,7 @@ async fn change(node: Arc<Node>, call: Call, op: SyncJobOp) -> Result<Reply> {
         return Err(ops::sync_job::not_found(&id).into());
     };
     let name = id.clone();
-    let decide = move |stored: Option<&Value>| match stored {
+    let decide = move |stored: Option<Value>| match stored {
         Some(stored) => Ok(Decision::Write(ops::sync_job::apply(&request, stored, now)?)),
         None => Err(Refusal::Rule(op.missing(&name))),
     };

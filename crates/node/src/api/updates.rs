@@ -184,8 +184,8 @@ async fn ahead(
         Ok(Some((source, outcome)))
     };
     let (known, moved) = (node.blocking(run).await?, Arc::clone(moved));
-    Ok(Box::new(move |source| match known {
-        Some((seen, outcome)) if seen == source => Ok(outcome),
+    Ok(Box::new(move |source| match &known {
+        Some((seen, outcome)) if *seen == source => Ok(outcome.clone()),
         _ => {
             moved.store(true, Ordering::Release);
             Err(StoreError::new(ErrorKind::VersionConflict, "the document changed while its pipelines ran"))
@@ -199,7 +199,7 @@ fn finish(node: &Node, target: &Target, id: &str) -> Finish {
     let (pipelines, index, id) = (Arc::clone(&node.pipelines), target.index.clone(), id.to_owned());
     Box::new(move |source: Bytes| {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        match pipe(&pipelines, &names, index, Some(id), source) {
+        match pipe(&pipelines, &names, index.clone(), Some(id.clone()), source) {
             Ok(Piped::Write { source, .. }) => Ok(Some(source)),
             Ok(Piped::Dropped) => Ok(None),
             Err(error) => Err(StoreError::new(ErrorKind::IllegalArgument, error.reason())),

@@ -49,8 +49,8 @@ pub fn is_deleted(stored: &Value) -> bool {
 ///
 /// # Errors
 /// When it is so already (404).
-pub fn soft_delete(id: &str, stored: &Value) -> Result<Change> {
-    if is_deleted(stored) {
+pub fn soft_delete(id: &str, stored: Value) -> Result<Change> {
+    if is_deleted(&stored) {
         return Err(ProtocolError::connector_not_found(id));
     }
     merged(stored, json!({"deleted": true}))
@@ -67,8 +67,8 @@ pub fn index_name_taken(index: &str) -> ProtocolError {
 ///
 /// # Errors
 /// As connector-api 6 to 11; 404 for a soft-deleted connector where connector-api 2.8 says so.
-pub fn apply(id: &str, request: &ConnectorRequest, stored: &Value, now: Time) -> Result<Change> {
-    if is_deleted(stored) && notices_deletion(request) {
+pub fn apply(id: &str, request: &ConnectorRequest, stored: Value, now: Time) -> Result<Change> {
+    if is_deleted(&stored) && notices_deletion(request) {
         return Err(ProtocolError::connector_not_found(id));
     }
     match request {
@@ -129,15 +129,15 @@ pub fn missing(id: &str, request: &ConnectorRequest) -> Option<ProtocolError> {
 }
 
 /// Null leaves what is stored.
-fn given_texts<const N: usize>(stored: &Value, texts: [(&str, &Option<String>); N]) -> Result<Change> {
+fn given_texts<const N: usize>(stored: Value, texts: [(&str, &Option<String>); N]) -> Result<Change> {
     let given =
         texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), Value::from(text.as_deref()?))));
     merged(stored, Value::Object(given.collect()))
 }
 
 /// The only operation that removes something, and that never answers `noop`.
-fn replace_configuration(stored: &Value, fields: &Map<String, Value>) -> Result<Change> {
-    let Value::Object(mut source) = stored.clone() else {
+fn replace_configuration(stored: Value, fields: &Map<String, Value>) -> Result<Change> {
+    let Value::Object(mut source) = stored else {
         return Err(internal("the stored document is not a JSON object"));
     };
     source.insert("configuration".into(), Value::Object(fields.clone()));
@@ -145,7 +145,7 @@ fn replace_configuration(stored: &Value, fields: &Map<String, Value>) -> Result<
     Ok(Change { source: Value::Object(source), outcome: Outcome::Updated })
 }
 
-fn set_values(stored: &Value, values: &Map<String, Value>) -> Result<Change> {
+fn set_values(stored: Value, values: &Map<String, Value>) -> Result<Change> {
     let known = stored.get("configuration").and_then(Value::as_object);
     let is_known = |name: &str| known.is_some_and(|fields| fields.contains_key(name));
     let unknown: Vec<&str> = values.keys().map(String::as_str).filter(|name| !is_known(name)).collect();
@@ -168,7 +168,7 @@ fn is_managed(index: &str) -> bool {
     index.starts_with(MANAGED_PREFIX)
 }
 
-fn set_index_name(stored: &Value, name: Option<&str>) -> Result<Change> {
+fn set_index_name(stored: Value, name: Option<&str>) -> Result<Change> {
     let is_native = stored.get("is_native") == Some(&Value::Bool(true));
     if let Some(name) = name.filter(|name| is_native && !is_managed(name)) {
         return Err(ProtocolError::status_exception(format!(
@@ -179,29 +179,29 @@ fn set_index_name(stored: &Value, name: Option<&str>) -> Result<Change> {
     merged(stored, json!({"index_name": name}))
 }
 
-fn set_native(id: &str, stored: &Value, is_native: bool) -> Result<Change> {
-    if let Some(index) = text(stored, "index_name").filter(|index| is_native && !is_managed(index)) {
+fn set_native(id: &str, stored: Value, is_native: bool) -> Result<Change> {
+    if let Some(index) = text(&stored, "index_name").filter(|index| is_native && !is_managed(index)) {
         return Err(ProtocolError::status_exception(format!(
             "The index name [{index}] attached to the connector [{id}] must start with the required prefix: \
              [{MANAGED_PREFIX}] to be Elastic-managed. Please update the attached index first to comply with this requirement."
         )));
     }
     let mut change = json!({"is_native": is_native});
-    if text(stored, "status") == Some(ConnectorStatus::Connected.as_str()) {
+    if text(&stored, "status") == Some(ConnectorStatus::Connected.as_str()) {
         change["status"] = ConnectorStatus::Configured.as_str().into();
     }
     merged(stored, change)
 }
 
-fn set_service_type(stored: &Value, service_type: &str) -> Result<Change> {
-    let is_new = text(stored, "status") == Some(ConnectorStatus::Created.as_str());
+fn set_service_type(stored: Value, service_type: &str) -> Result<Change> {
+    let is_new = text(&stored, "status") == Some(ConnectorStatus::Created.as_str());
     let status = if is_new { ConnectorStatus::Created } else { ConnectorStatus::NeedsConfiguration };
     merged(stored, json!({"service_type": service_type, "status": status.as_str()}))
 }
 
-fn set_status(stored: &Value, next: ConnectorStatus) -> Result<Change> {
+fn set_status(stored: Value, next: ConnectorStatus) -> Result<Change> {
     // A status that nobody knows may be left for any other.
-    let current = text(stored, "status").and_then(|status| status.parse::<ConnectorStatus>().ok());
+    let current = text(&stored, "status").and_then(|status| status.parse::<ConnectorStatus>().ok());
     if let Some(current) = current.filter(|current| !current.may_become(next)) {
         let reason = format!(
             "Invalid transition attempt from [{current}] to [{next}]. Such a status transition is not supported by the \

@@ -24,18 +24,18 @@ pub(super) fn default(now: Time) -> Result<Value, ProtocolError> {
     serde_json::to_value(default_filtering(now)).map_err(|error| internal(&error.to_string()))
 }
 
-fn put(stored: &Value, active: &Value, draft: &Value) -> Result<Change, ProtocolError> {
+fn put(stored: Value, active: &Value, draft: &Value) -> Result<Change, ProtocolError> {
     merged(stored, json!({"filtering": [{"active": active, "domain": "DEFAULT", "draft": draft}]}))
 }
 
 /// Replaces one half of the draft or both; it is to be validated again.
 pub(super) fn edit_draft(
-    stored: &Value,
+    stored: Value,
     rules: Option<&[Value]>,
     snippet: Option<&Value>,
     now: Time,
 ) -> Result<Change, ProtocolError> {
-    let filtering = first(stored, now)?;
+    let filtering = first(&stored, now)?;
     let kept = |name: &str| filtering["draft"].get(name).cloned().unwrap_or_default();
     let rules = match rules {
         Some(rules) => normalised(rules, now)?,
@@ -57,8 +57,8 @@ fn normalised(rules: &[Value], now: Time) -> Result<Value, ProtocolError> {
 }
 
 /// Replaces the outcome of the draft's validation.
-pub(super) fn validate_draft(stored: &Value, validation: &Value, now: Time) -> Result<Change, ProtocolError> {
-    let filtering = first(stored, now)?;
+pub(super) fn validate_draft(stored: Value, validation: &Value, now: Time) -> Result<Change, ProtocolError> {
+    let filtering = first(&stored, now)?;
     let mut draft = filtering["draft"].clone();
     match &mut draft {
         Value::Object(draft) => drop(draft.insert("validation".into(), validation.clone())),
@@ -68,8 +68,8 @@ pub(super) fn validate_draft(stored: &Value, validation: &Value, now: Time) -> R
 }
 
 /// Makes the draft active, if it is valid.
-pub(super) fn activate(stored: &Value, now: Time) -> Result<Change, ProtocolError> {
-    let filtering = first(stored, now)?;
+pub(super) fn activate(stored: Value, now: Time) -> Result<Change, ProtocolError> {
+    let filtering = first(&stored, now)?;
     let draft = &filtering["draft"];
     match draft["validation"]["state"].as_str() {
         Some("valid") => put(stored, draft, draft),

@@ -67,8 +67,8 @@ pub fn merge(stored: &mut Map<String, Value>, change: Map<String, Value>) -> boo
 }
 
 /// The stored source with `change` merged into it.
-fn merged(stored: &Value, change: Value) -> Result<Change, ProtocolError> {
-    let (Value::Object(mut source), Value::Object(change)) = (stored.clone(), change) else {
+fn merged(stored: Value, change: Value) -> Result<Change, ProtocolError> {
+    let (Value::Object(mut source), Value::Object(change)) = (stored, change) else {
         return Err(internal("the stored document is not a JSON object"));
     };
     let outcome = if merge(&mut source, change) { Outcome::Updated } else { Outcome::Noop };
@@ -102,8 +102,12 @@ mod tests {
             (json!({"o": 5}), json!({"a": 1, "o": 5}), Outcome::Updated),
         ];
         for (change, source, outcome) in table {
-            assert_eq!(merged(&stored, change.clone()).unwrap(), Change { source, outcome }, "{change}");
+            assert_eq!(
+                merged(stored.clone(), change.clone()).unwrap(),
+                Change { source, outcome },
+                "{change}"
+            );
         }
-        assert!(merged(&json!([]), json!({})).is_err());
+        assert!(merged(json!([]), json!({})).is_err());
     }
 }

@@ -86,7 +86,7 @@ pub fn not_found(id: &str) -> ProtocolError {
 ///
 /// # Errors
 /// An illegal transition of the status (connector-api 11.2).
-pub fn apply(request: &SyncJobRequest, stored: &Value, now: Time) -> Result<Change> {
+pub fn apply(request: &SyncJobRequest, stored: Value, now: Time) -> Result<Change> {
     let now = time::format(now);
     match request {
         SyncJobRequest::Cancel => cancel(stored, &now),
@@ -104,7 +104,7 @@ pub fn apply(request: &SyncJobRequest, stored: &Value, now: Time) -> Result<Chan
             merged(stored, change)
         }
         SyncJobRequest::Error(error) => {
-            check_transition(stored, SyncStatus::Error)?;
+            check_transition(&stored, SyncStatus::Error)?;
             merged(stored, json!({"error": error, "status": SyncStatus::Error.as_str()}))
         }
         SyncJobRequest::Stats(given) => {
@@ -115,8 +115,8 @@ pub fn apply(request: &SyncJobRequest, stored: &Value, now: Time) -> Result<Chan
     }
 }
 
-fn cancel(stored: &Value, now: &str) -> Result<Change> {
-    let waits = matches!(status(stored), Some(SyncStatus::Pending | SyncStatus::Suspended));
+fn cancel(stored: Value, now: &str) -> Result<Change> {
+    let waits = matches!(status(&stored), Some(SyncStatus::Pending | SyncStatus::Suspended));
     if waits {
         return merged(
             stored,
@@ -128,7 +128,7 @@ fn cancel(stored: &Value, now: &str) -> Result<Change> {
             }),
         );
     }
-    check_transition(stored, SyncStatus::Canceling)?;
+    check_transition(&stored, SyncStatus::Canceling)?;
     merged(stored, json!({"status": SyncStatus::Canceling.as_str(), "cancelation_requested_at": now}))
 }
 

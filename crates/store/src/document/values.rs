@@ -91,7 +91,7 @@ fn java_class(ty: FieldType) -> &'static str {
 
 fn integer(leaf: &Leaf, text: &str, string: bool, bounds: (i128, i128, &str)) -> Result<Number, BadValue> {
     let (min, max, name) = bounds;
-    let value = match text.parse::<i128>() {
+    let value = match text.parse::<i64>().map(i128::from).or_else(|_| text.parse::<i128>()) {
         Ok(value) => value,
         Err(_) => {
             let numeric = text.parse::<f64>().ok().filter(|_| !text.contains(['n', 'N', 'f', 'i', 'I']));

@@ -160,10 +160,8 @@ impl<'a> Walker<'a> {
                 self.failed("field name cannot be an empty string".to_owned(), "illegal_argument_exception")
             );
         }
-        let blank = key.as_bytes()[0] == b'.'
-            || key.ends_with('.')
-            || key.contains("..")
-            || key.split('.').any(|part| part.trim().is_empty());
+        let dotted = key.as_bytes().contains(&b'.');
+        let blank = if dotted { key.split('.').any(is_blank) } else { is_blank(key) };
         if blank {
             let why = format!("field name cannot contain only whitespace: ['{key}']");
             return Err(self.failed(why, "illegal_argument_exception"));
@@ -185,7 +183,8 @@ impl<'a> Walker<'a> {
         let dynamic = object.dynamic.unwrap_or(dynamic);
         let Some((head, rest)) = name.split_once('.') else {
             let place = Place { node: object.children.get(name), dynamic };
-            return self.value(place, &join(path, name), name, path);
+            let full = if path.is_empty() { Cow::Borrowed(name) } else { Cow::Owned(join(path, name)) };
+            return self.value(place, &full, name, path);
         };
         let below = join(path, head);
         match object.children.get(head) {
@@ -195,7 +194,7 @@ impl<'a> Walker<'a> {
             Some(Node::Object(inner)) => self.member(inner, &below, rest, dynamic),
             Some(Node::Field(field)) if field.ty == FieldType::Flattened => {
                 let leaf = self.leaf(field.leaf)?;
-                self.flattened(&leaf, rest)
+                self.flattened(leaf, rest)
             }
             Some(Node::Field(field)) => {
                 let (line, col) = self.position(self.reader.offset() + 1);
@@ -210,10 +209,10 @@ impl<'a> Walker<'a> {
         }
     }
 
-    fn leaf(&self, id: u32) -> Result<Arc<Leaf>> {
+    fn leaf(&self, id: u32) -> Result<&'a Arc<Leaf>> {
         let missing =
             || StoreError::new(ErrorKind::Internal, format!("field number {id} is not in the mapping"));
-        self.mapping.leaf(id).cloned().ok_or_else(missing)
+        self.mapping.leaf(id).ok_or_else(missing)
     }
 
     /// One value of a field or object.
@@ -225,7 +224,7 @@ impl<'a> Walker<'a> {
             Some(Node::Object(object)) => self.object_value(object, place, path, name, within, &token, at),
             Some(Node::Field(field)) => {
                 let leaf = self.leaf(field.leaf)?;
-                self.field_value(&leaf, place, path, name, within, &token, at)
+                self.field_value(leaf, place, path, name, within, &token, at)
             }
             None => self.unmapped(place, path, name, within, &token, at),
         }
@@ -369,6 +368,10 @@ impl<'a> Walker<'a> {
         );
         StoreError::new(ErrorKind::DocumentParsing, reason).because(cause)
     }
+}
+
+fn is_blank(name: &str) -> bool {
+    name.bytes().next().is_none_or(|first| !first.is_ascii_alphanumeric()) && name.trim().is_empty()
 }
 
 /// An object as Java prints it, for errors.

@@ -13,12 +13,10 @@ impl<'a> Walker<'a> {
     /// A scalar for a field and its multi-fields.
     pub(super) fn scalar(&mut self, leaf: &Arc<Leaf>, token: &Token<'a>, at: usize) -> Result<()> {
         self.add_checked(leaf, token, at)?;
-        for sub in self.sub_leaves(leaf) {
-            self.add_checked(&sub, token, at)?;
-        }
+        self.sub_fields(leaf, token, at)?;
         for target in &leaf.copy_to {
-            match self.mapping.find(target).cloned() {
-                Some(target) => self.scalar_copy(&target, token, at)?,
+            match self.mapping.find(target) {
+                Some(target) => self.scalar_copy(target, token, at)?,
                 None => {
                     let node = self.mapping.infer(target, token)?;
                     if !matches!(token, Token::Null) {
@@ -33,14 +31,15 @@ impl<'a> Walker<'a> {
     /// Copies do not copy on.
     fn scalar_copy(&mut self, leaf: &Arc<Leaf>, token: &Token<'a>, at: usize) -> Result<()> {
         self.add_checked(leaf, token, at)?;
-        for sub in self.sub_leaves(leaf) {
-            self.add_checked(&sub, token, at)?;
-        }
-        Ok(())
+        self.sub_fields(leaf, token, at)
     }
 
-    fn sub_leaves(&self, leaf: &Leaf) -> Vec<Arc<Leaf>> {
-        leaf.subs.iter().filter_map(|id| self.mapping.leaf(*id).cloned()).collect()
+    fn sub_fields(&mut self, leaf: &Leaf, token: &Token<'a>, at: usize) -> Result<()> {
+        let mapping = self.mapping;
+        for sub in leaf.subs.iter().filter_map(|id| mapping.leaf(*id)) {
+            self.add_checked(sub, token, at)?;
+        }
+        Ok(())
     }
 
     fn add_checked(&mut self, leaf: &Leaf, token: &Token<'a>, at: usize) -> Result<()> {

@@ -12,6 +12,7 @@ use crate::error::{Result, StoreError};
 use crate::indexing::Pool;
 use crate::kv::Kv;
 use crate::model::StoreOptions;
+use crate::recent::Recent;
 use crate::state::IndexState;
 use crate::sync::lock;
 use crate::writer::Request;
@@ -24,6 +25,7 @@ pub(crate) struct Shared {
     pub(crate) options: StoreOptions,
     pub(crate) cluster_uuid: String,
     pub(crate) kv: Arc<Kv>,
+    pub(crate) recent: Arc<Recent>,
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) pool: Arc<Pool>,
     pub(crate) pits: Arc<Pits>,

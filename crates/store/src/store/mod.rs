@@ -21,9 +21,10 @@ pub(crate) use handle::Shared;
 
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::kv::{LogRecord, log_key, read_error, seq_of_key, snapshot_entry, snapshot_record};
-use crate::model::{Action, Doc, StoreOptions, WriteOp, WriteResult};
+use crate::model::{Action, Doc, StoreOptions, UpdateAction, UpdateFn, WriteOp, WriteResult};
 use crate::names::check_id;
-use crate::writer::{Prepared, PreparedAction, Request};
+use crate::state::IndexState;
+use crate::writer::{Ahead, Prepared, PreparedAction, Request, decided};
 
 /// Bytes of documents read and checked before other tasks get a turn.
 const YIELD_BYTES: usize = 128 << 10;
@@ -209,7 +210,18 @@ fn prepare(shared: &Shared, op: WriteOp) -> Result<Prepared> {
             ));
         }
         Action::Delete => PreparedAction::Delete,
-        Action::Update(decide) => PreparedAction::Update(decide),
+        Action::Update(decide) => {
+            let ahead = op.id.as_deref().and_then(|id| work_ahead(shared, &state, id, &decide));
+            PreparedAction::Update { decide, ahead }
+        }
     };
     Ok(Prepared { state, id: op.id, action, condition: op.condition })
+}
+
+/// What an update makes of a document that was written lately. Whatever is not simply a new source is left to the writer.
+fn work_ahead(shared: &Shared, state: &IndexState, id: &str, decide: &UpdateFn) -> Option<Ahead> {
+    let doc = shared.recent.take(state.num, id)?;
+    let Ok(UpdateAction::Put(source)) = decided(decide, Some(&doc)) else { return None };
+    let flat = state.prepare(&shared.kv, Some(id), &source).ok()?;
+    Some(Ahead { seq: doc.seq_no, flat: Box::new(flat) })
 }

@@ -16,6 +16,7 @@ use crate::kv::{Db, Kv, index_of_meta_key, meta_key, read_error};
 use crate::model::StoreOptions;
 use crate::names::new_uuid;
 use crate::readers::Readers;
+use crate::recent::Recent;
 use crate::state::IndexState;
 use crate::writer::{self, WriterContext};
 
@@ -41,7 +42,8 @@ pub(super) fn open(options: StoreOptions) -> Result<Handle> {
         Pool::start(Arc::clone(&kv), Box::new(move || listed.all()), Box::new(move || expiring.expire()))?;
     let gate = Arc::new(Mutex::new(()));
     let (sender, requests) = mpsc::channel(WRITER_QUEUE);
-    let context = writer_context(&kv, &catalog, &pool, &pits, &gate);
+    let recent = Arc::new(Recent::default());
+    let context = writer_context(&kv, &recent, &catalog, &pool, &pits, &gate);
     let writer = std::thread::Builder::new()
         .name("store-writer".to_owned())
         .spawn(move || writer::run(&context, requests))
@@ -57,6 +59,7 @@ pub(super) fn open(options: StoreOptions) -> Result<Handle> {
     let shared = Shared {
         cluster_uuid,
         kv,
+        recent,
         catalog,
         pool,
         pits,
@@ -73,6 +76,7 @@ pub(super) fn open(options: StoreOptions) -> Result<Handle> {
 
 fn writer_context(
     kv: &Arc<Kv>,
+    recent: &Arc<Recent>,
     catalog: &Arc<Catalog>,
     pool: &Arc<Pool>,
     pits: &Arc<Pits>,
@@ -83,6 +87,7 @@ fn writer_context(
     let searchable_catalog = Arc::clone(catalog);
     WriterContext {
         kv: Arc::clone(kv),
+        recent: Arc::clone(recent),
         gate: Arc::clone(gate),
         changed: Box::new(move |states| {
             for state in states {

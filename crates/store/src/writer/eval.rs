@@ -14,6 +14,7 @@ use crate::kv::{
 };
 use crate::model::{Condition, Doc, Outcome, UpdateAction, UpdateFn, VersionType, WriteResult};
 use crate::names::new_id;
+use crate::recent::Recent;
 use crate::state::IndexState;
 
 /// A write that was checked and read on the caller's thread.
@@ -27,7 +28,13 @@ pub(crate) struct Prepared {
 pub(crate) enum PreparedAction {
     Put { flat: Box<FlatDoc>, create: bool },
     Delete,
-    Update(UpdateFn),
+    Update { decide: UpdateFn, ahead: Option<Ahead> },
+}
+
+/// What an update makes of a document, if it is still at this sequence number.
+pub(crate) struct Ahead {
+    pub(crate) seq: u64,
+    pub(crate) flat: Box<FlatDoc>,
 }
 
 /// A document's state as the group sees it.
@@ -44,6 +51,8 @@ struct Slot {
     index: u32,
     seq: u64,
     record: Option<LogRecord>,
+    /// Whether an update wrote it; others may follow.
+    updated: bool,
 }
 
 /// A stored log entry that a write of the group replaces.
@@ -136,7 +145,9 @@ impl<'a> Group<'a> {
                 Ok(self.put(&state, target, *flat, &condition))
             }
             PreparedAction::Delete => Ok(self.delete(&state, target, &condition)),
-            PreparedAction::Update(decide) => self.update(&state, target, decide, &condition),
+            PreparedAction::Update { decide, ahead } => {
+                self.update(&state, target, &decide, ahead, &condition)
+            }
         }
     }
 
@@ -175,7 +186,7 @@ impl<'a> Group<'a> {
         }
         let version = next_version(target.entry, condition);
         let record = LogRecord { id: target.id.clone(), version, tombstone: false, replaces, source };
-        self.slots.push(Slot { index: target.index, seq, record: Some(record) });
+        self.slots.push(Slot { index: target.index, seq, record: Some(record), updated: false });
         let change = Change::Put { flat: Box::new(flat), replaces };
         self.touched[target.at].pending.push(Pending::new(seq, target.id.clone(), change));
         let outcome = if live.is_some() { Outcome::Updated } else { Outcome::Created };
@@ -200,7 +211,7 @@ impl<'a> Group<'a> {
                 replaces: true,
                 source: Bytes::new(),
             };
-            self.slots.push(Slot { index: target.index, seq, record: Some(record) });
+            self.slots.push(Slot { index: target.index, seq, record: Some(record), updated: false });
             self.touched[target.at].pending.push(Pending::new(seq, target.id.clone(), Change::Delete));
         }
         self.tombstones.push((target.index, seq, target.id.clone()));
@@ -212,19 +223,22 @@ impl<'a> Group<'a> {
         &mut self,
         state: &Arc<IndexState>,
         target: Target,
-        decide: UpdateFn,
+        decide: &UpdateFn,
+        ahead: Option<Ahead>,
         condition: &Condition,
     ) -> Result<WriteResult> {
+        let current = target.live().map(|entry| entry.seq);
+        if let Some(ahead) = ahead.filter(|ahead| Some(ahead.seq) == current) {
+            return Ok(self.put_updated(state, target, *ahead.flat, condition));
+        }
         let doc = match target.live() {
             Some(entry) => Some(self.current(&target, entry)?),
             None => None,
         };
-        let decided = catch_unwind(AssertUnwindSafe(|| decide(doc.as_ref())))
-            .unwrap_or_else(|_| Err(StoreError::new(ErrorKind::Internal, "the update failed unexpectedly")));
-        match decided.map_err(|error| located(error, state))? {
+        match decided(decide, doc.as_ref()).map_err(|error| located(error, state))? {
             UpdateAction::Put(source) => {
                 let flat = state.prepare(self.kv, Some(&target.id), &source)?;
-                Ok(self.put(state, target, flat, condition))
+                Ok(self.put_updated(state, target, flat, condition))
             }
             UpdateAction::Delete => Ok(self.delete(state, target, condition)),
             UpdateAction::Noop => Ok(WriteResult {
@@ -236,6 +250,21 @@ impl<'a> Group<'a> {
                 result: if doc.is_some() { Outcome::Noop } else { Outcome::NotFound },
             }),
         }
+    }
+
+    /// Stores what an update made of a document.
+    fn put_updated(
+        &mut self,
+        state: &IndexState,
+        target: Target,
+        flat: FlatDoc,
+        condition: &Condition,
+    ) -> WriteResult {
+        let result = self.put(state, target, flat, condition);
+        if let Some(slot) = self.slots.last_mut() {
+            slot.updated = true;
+        }
+        result
     }
 
     /// The present document.
@@ -282,8 +311,8 @@ impl<'a> Group<'a> {
         }
     }
 
-    /// Stores the group, durably, then hands it to search.
-    pub(super) fn commit(self) -> Result<Vec<Arc<IndexState>>> {
+    /// Stores the group, durably, then hands it to search. What updates wrote is kept for the next ones.
+    pub(super) fn commit(self, recent: &Recent) -> Result<Vec<Arc<IndexState>>> {
         if self.touched.iter().all(|touched| touched.counters == touched.state.counters()) {
             return Ok(Vec::new());
         }
@@ -322,6 +351,8 @@ impl<'a> Group<'a> {
         }
         self.kv.commit(batch, true)?;
         drop(storing);
+        let updated = self.slots.into_iter().filter(|slot| slot.updated);
+        recent.keep(updated.filter_map(|slot| Some((slot.index, slot.record?.into_doc(slot.seq)))));
         let mut changed = Vec::with_capacity(self.touched.len());
         for touched in self.touched {
             touched.state.set_counters(touched.counters);
@@ -330,6 +361,12 @@ impl<'a> Group<'a> {
         }
         Ok(changed)
     }
+}
+
+/// What the update makes of the document. Its code is the caller's, and a panic in it ends only the update.
+pub(crate) fn decided(decide: &UpdateFn, doc: Option<&Doc>) -> Result<UpdateAction> {
+    catch_unwind(AssertUnwindSafe(|| decide(doc)))
+        .unwrap_or_else(|_| Err(StoreError::new(ErrorKind::Internal, "the update failed unexpectedly")))
 }
 
 fn missing(index: u32, seq: u64) -> StoreError {

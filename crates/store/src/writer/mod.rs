@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use eval::Group;
-pub(crate) use eval::{Prepared, PreparedAction};
+pub(crate) use eval::{Ahead, Prepared, PreparedAction, decided};
 
 use crate::error::{ErrorKind, Result, StoreError};
 use crate::kv::{IdEntry, Kv, id_key, log_key, read_error, retired_key, seq_of_tombstone, tombstone_key};
 use crate::model::WriteResult;
 use crate::names::now_ms;
+use crate::recent::Recent;
 use crate::sync::lock;
 
 /// Bytes of requests after which a group is closed.
@@ -41,6 +42,8 @@ type Changed = dyn Fn(&[Arc<crate::state::IndexState>]) + Send;
 /// What the writer needs of the rest of the store.
 pub(crate) struct WriterContext {
     pub(crate) kv: Arc<Kv>,
+    /// Where documents that were updated are kept.
+    pub(crate) recent: Arc<Recent>,
     /// Held while a group is decided and stored; an index is deleted under it.
     pub(crate) gate: Arc<Mutex<()>>,
     /// Called with the indices a group changed.
@@ -117,7 +120,7 @@ fn store(context: &WriterContext, writes: Vec<Vec<Prepared>>, answers: &mut [Ans
             results.push(group.apply(write));
         }
     }
-    let changed = group.commit()?;
+    let changed = group.commit(&context.recent)?;
     (context.changed)(&changed);
     Ok(())
 }
