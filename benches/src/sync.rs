@@ -1,9 +1,8 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use tributary_client::{Client, ClientOptions};
-use tributary_daemon::ClusterIndex;
+use tributary_daemon::{ClusterIndex, content_index};
 use tributary_engine::{Control, Ended, Figures, Limits, PipelineFlags, Progress, SyncSpec, sync};
 use tributary_protocol::IndexName;
 use tributary_sdk::{Context, Source};
@@ -42,10 +41,7 @@ pub async fn sync_once(source: &Source, options: SyncOptions) -> Result<Synced, 
     let name = IndexName::try_from(options.index).map_err(|error| BenchError::of("the index", error))?;
     let failed = |error| BenchError::of("the target", error);
     let client = Client::new(ClientOptions::new([options.url])).map_err(failed)?;
-    let mapping = json!({"mappings": {"properties": {"_tributary": {"properties": {
-        "fingerprint": {"type": "keyword", "index": false, "doc_values": false},
-    }}}}});
-    let _created = client.ensure_index(&name, Some(&mapping)).await.map_err(failed)?;
+    let _created = client.ensure_index(&name, Some(&content_index())).await.map_err(failed)?;
     let index = ClusterIndex::new(client, name, None);
     let mut spec = SyncSpec::new("bench", options.spool_dir);
     spec.limits = options.limits;

@@ -30,7 +30,7 @@ pub struct ClientOptions {
     pub wait: WaitPauses,
     /// Counts what is sent. Clients that are given the same one count together.
     pub stats: Arc<ClientStats>,
-    /// Whether bodies are compressed. Default: [`Gzip::Auto`].
+    /// Whether bodies are compressed, of requests and of answers. Default: [`Gzip::Auto`].
     pub gzip: Gzip,
     /// The header `User-Agent`. Default: `tributary/<version>`.
     pub user_agent: String,

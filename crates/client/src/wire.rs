@@ -10,7 +10,7 @@ use chrono::Utc;
 use elasticsearch::auth::Credentials;
 use elasticsearch::cert::{Certificate, CertificateValidation};
 use elasticsearch::http::headers::{
-    CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 use elasticsearch::http::response::Response;
 use elasticsearch::http::transport::{SingleNodeConnectionPool, Transport, TransportBuilder};
@@ -32,7 +32,7 @@ const COMPRESS_ASIDE: usize = 64 * 1024;
 pub(crate) struct Host {
     /// Address without credentials and without trailing slash.
     pub(crate) name: String,
-    /// Whether bodies are compressed for it.
+    /// Whether bodies are compressed, for it and by it.
     pub(crate) compress: bool,
     transport: Transport,
     headers: HeaderMap,
@@ -133,7 +133,12 @@ fn host(
         Gzip::Never => false,
         Gzip::Auto => !is_loopback(&url),
     };
-    Ok(Host { name, compress, transport, headers: headers.clone() })
+    let mut headers = headers.clone();
+    if !compress {
+        // The transport would ask for compressed answers, which cost the cluster more than the bytes on the way.
+        headers.entry(ACCEPT_ENCODING).or_insert(HeaderValue::from_static("identity"));
+    }
+    Ok(Host { name, compress, transport, headers })
 }
 
 /// The address without credentials, and the credentials that stood in it. `what` is for the error: whose address it is.

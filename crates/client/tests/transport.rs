@@ -222,6 +222,7 @@ async fn large_bodies_are_compressed_where_it_pays() {
         Client::new(options).unwrap().search("a", &body).await.unwrap();
         for asked in server.asked() {
             assert_eq!(asked.header("content-encoding"), expected, "{gzip:?}");
+            assert_eq!(asked.header("accept-encoding"), expected.or(Some("identity")), "{gzip:?}");
             assert_eq!(asked.json(), body);
         }
         assert_eq!(server.asked().len(), 2);

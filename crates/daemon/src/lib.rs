@@ -34,5 +34,5 @@ pub use letters::{
 pub use metrics::Metrics;
 pub use options::*;
 pub use redact::Redactor;
-pub use run::ClusterIndex;
+pub use run::{ClusterIndex, content_index};
 pub use status::{DaemonStatus, RunningSync};

@@ -6,7 +6,7 @@ use crate::bodies::Fetched;
 use crate::control::{Control, Hold, Request};
 use crate::lookup::Looked;
 use crate::outbox::Delivered;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Pipeline, Reading};
 use crate::port::IndexPort;
 use crate::prepare::Step;
 use crate::progress::Phase;
@@ -83,7 +83,12 @@ impl<I: IndexPort> Driver<'_, '_, '_, I> {
             // A source that always has more must not keep the thread to itself.
             tokio::task::consume_budget().await;
             let allowance = if self.reading { self.pipeline.reading_allowance() } else { 0 };
-            self.pipeline.pump(!self.reader.is_waiting(), allowance > 0);
+            let reading = match allowance {
+                _ if !self.reading => Reading::Ended,
+                0 => Reading::Paused,
+                _ => Reading::Goes,
+            };
+            self.pipeline.pump(!self.reader.is_waiting(), reading);
             if let Err(error) = self.pipeline.keep_spool().await {
                 self.fail(SyncError::spool(&error));
             }

@@ -139,7 +139,12 @@ impl<'a, I: IndexPort> Outbox<'a, I> {
 
     /// Whether nothing is gathered or on its way.
     pub(crate) fn is_empty(&self) -> bool {
-        self.filling.is_empty() && self.ready.is_empty() && self.flying.is_empty()
+        self.filling.is_empty() && !self.is_sending()
+    }
+
+    /// Whether requests are on their way, or will be.
+    pub(crate) fn is_sending(&self) -> bool {
+        !self.ready.is_empty() || !self.flying.is_empty()
     }
 
     /// Requests that are gathered and wait for their turn.

@@ -91,6 +91,15 @@ pub(crate) struct Pipeline<'a, I> {
     last_stored: Instant,
 }
 
+/// Whether the source is being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    Goes,
+    /// It goes on when the stages hold less.
+    Paused,
+    Ended,
+}
+
 /// What a pipeline starts with.
 pub(crate) struct Start {
     pub(crate) clock: Arc<dyn Clock>,
@@ -158,17 +167,20 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
     }
 
     /// Starts whatever can start. `more_comes` says that the source has more ready now, so that waiting for it pays.
-    pub(crate) fn pump(&mut self, more_comes: bool, reads: bool) {
+    pub(crate) fn pump(&mut self, more_comes: bool, reading: Reading) {
         self.now = None;
         let full = self.chunk.len() >= self.limits.lookup_chunk;
-        let worthwhile = full || !reads || (!more_comes && self.lookups.is_empty());
+        // Paused by requests on their way, whose answers let it go on: what is gathered by then fills up.
+        let stuck = reading == Reading::Paused && !self.outbox.is_sending();
+        let ended = reading == Reading::Ended;
+        let worthwhile = full || ended || ((stuck || !more_comes) && self.lookups.is_empty());
         if !self.chunk.is_empty() && worthwhile && self.lookups.len() < self.limits.concurrent_lookups {
             let items = std::mem::take(&mut self.chunk);
             let (index, patience, brake) = (self.index, self.limits.patience, self.brake.clone());
             self.lookups.push(Box::pin(async move { look_up(index, items, patience, &brake).await }));
         }
         self.bodies.start(&mut self.ledger);
-        if !reads && self.chunk.is_empty() && self.lookups.is_empty() && self.bodies.is_empty() {
+        if (stuck || ended) && self.chunk.is_empty() && self.lookups.is_empty() && self.bodies.is_empty() {
             self.outbox.seal();
         }
         self.outbox.launch();

@@ -18,3 +18,4 @@ pub(crate) use index::port_error;
 pub(crate) use keeper::{Ran, RunControl, dry_run};
 pub(crate) use outcome::Outcome;
 pub(crate) use prepare::Preparation;
+pub use prepare::content_index;

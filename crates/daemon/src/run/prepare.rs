@@ -350,10 +350,12 @@ pub(crate) fn is_partial(job: &SyncJob) -> bool {
     job.metadata.as_ref().is_some_and(|metadata| metadata[METADATA]["partial"] == true)
 }
 
-/// A new content index. What is not named here is mapped as the cluster's templates and dynamic mapping say.
-fn content_index() -> Value {
+/// Mappings of a new content index. What is not named here is mapped as the cluster's templates and dynamic mapping say.
+#[must_use]
+pub fn content_index() -> Value {
     json!({"mappings": {"properties": {
-        "_tributary": {"properties": {"fingerprint": {"type": "keyword", "index": false, "doc_values": false}}},
+        // Read from the source only, so that the cluster need not look into it.
+        "_tributary": {"type": "object", "enabled": false},
         // Without a limit on length, unlike the dynamic mapping: a value left out of the index would hide the document
         // from those who may see it.
         "_allow_access_control": {
