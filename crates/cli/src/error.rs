@@ -92,7 +92,10 @@ fn hint_of(error: &ClientError) -> Option<&str> {
         _ if error.es_type() == Some("cluster_block_exception") => {
             Some("free space on the disk that holds the data")
         }
-        ErrorKind::Unreachable if !error.reason().contains("certificate") => {
+        ErrorKind::Unreachable if error.reason().contains("UnknownIssuer") => {
+            Some("name the file of the certificate authority with --ca-certs")
+        }
+        ErrorKind::Unreachable if !error.is_about_tls() => {
             Some("start the node with `tributary serve`, or name the address with --host")
         }
         ErrorKind::Auth => {
