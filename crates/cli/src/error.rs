@@ -131,7 +131,8 @@ impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         use tributary_store::ErrorKind as Store;
         let hint = match error.kind() {
-            Store::Locked => "stop the other process, or choose another folder with --data",
+            // What to do is in the message.
+            Store::Locked => "--data, or tributary.data_dir of the configuration, names another",
             Store::NoSpace => "free space on that disk, or choose another folder with --data",
             Store::Io => "check the folder and its permissions, or choose another one with --data",
             Store::Corrupt => "restore the folder from a copy, or begin anew in another one with --data",
