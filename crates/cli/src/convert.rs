@@ -140,6 +140,12 @@ pub(crate) fn unknown_types<'s>(settings: &'s Settings, registry: &Registry) -> 
     all.filter(|service_type| registry.get(service_type).is_none()).collect()
 }
 
+/// Types with a limit of their own that are not built in: a limit for a misspelt type bounds nothing.
+pub(crate) fn unknown_limits<'s>(settings: &'s Settings, registry: &Registry) -> Vec<&'s str> {
+    let limited = settings.tributary.max_concurrent_syncs_by_type.keys().map(String::as_str);
+    limited.filter(|service_type| registry.get(service_type).is_none()).collect()
+}
+
 /// How the syncs of the process are run.
 pub(crate) fn sync_options(settings: &Settings) -> SyncOptions {
     let bulk = &settings.elasticsearch.bulk;

@@ -92,7 +92,10 @@ fn hint_of(error: &ClientError) -> Option<&str> {
         _ if error.es_type() == Some("cluster_block_exception") => {
             Some("free space on the disk that holds the data")
         }
-        ErrorKind::Unreachable if !error.reason().contains("certificate") => {
+        ErrorKind::Unreachable if error.reason().contains("UnknownIssuer") => {
+            Some("name the file of the certificate authority with --ca-certs")
+        }
+        ErrorKind::Unreachable if !error.is_about_tls() => {
             Some("start the node with `tributary serve`, or name the address with --host")
         }
         ErrorKind::Auth => {
@@ -128,7 +131,8 @@ impl From<StoreError> for CliError {
     fn from(error: StoreError) -> Self {
         use tributary_store::ErrorKind as Store;
         let hint = match error.kind() {
-            Store::Locked => "stop the other process, or choose another folder with --data",
+            // What to do is in the message.
+            Store::Locked => "--data, or tributary.data_dir of the configuration, names another",
             Store::NoSpace => "free space on that disk, or choose another folder with --data",
             Store::Io => "check the folder and its permissions, or choose another one with --data",
             Store::Corrupt => "restore the folder from a copy, or begin anew in another one with --data",

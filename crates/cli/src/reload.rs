@@ -107,6 +107,7 @@ fn keep_what_needs_a_restart(mut new: Settings, running: &Settings) -> Settings 
     own.worker_name.clone_from(&old.worker_name);
     own.monitoring = old.monitoring;
     own.otlp.clone_from(&old.otlp);
+    new.not_restarted_since(running);
     new
 }
 

@@ -128,6 +128,14 @@ fn warn_of_unknown_types(settings: &Settings, registry: &Registry) {
             "a source of this type is not built in; its connectors are not synced"
         );
     }
+    for service_type in convert::unknown_limits(settings, registry) {
+        let known = registry.service_types().join(", ");
+        tracing::warn!(
+            service_type,
+            known,
+            "tributary.max_concurrent_syncs_by_type has a limit for a type that is not built in; it bounds nothing"
+        );
+    }
 }
 
 async fn start_node(settings: &Settings) -> Result<Embedded> {

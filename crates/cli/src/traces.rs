@@ -1,6 +1,7 @@
 //! Traces: the spans of jobs, sent to an OpenTelemetry collector over HTTP (OTLP).
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -77,7 +78,8 @@ fn build(otlp: &Otlp, worker: String, redactor: Redactor) -> Result<SdkTracerPro
         .with_service_name("tributary")
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .with_attribute(KeyValue::new("service.instance.id", worker));
-    let exporter = Clean { exporter, redactor };
+    let address = otlp.endpoint.to_string();
+    let exporter = Told { exporter: Clean { exporter, redactor }, address, failing: AtomicBool::new(false) };
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build())
 }
 
@@ -94,6 +96,42 @@ impl HttpClient for Collector {
             headers.clone_from(answer.headers());
         }
         Ok(response.body(answer.bytes()?)?)
+    }
+}
+
+/// Tells the log when the collector cannot be reached, and when it can be again: once each.
+#[derive(Debug)]
+struct Told<E> {
+    exporter: E,
+    address: String,
+    failing: AtomicBool,
+}
+
+impl<E: SpanExporter> SpanExporter for Told<E> {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        let outcome = self.exporter.export(batch).await;
+        let was_failing = self.failing.swap(outcome.is_err(), Ordering::Relaxed);
+        match &outcome {
+            Err(error) if !was_failing => tracing::warn!(
+                "traces are lost: the collector at {} does not take them: {error} (check tributary.otlp)",
+                self.address
+            ),
+            Ok(()) if was_failing => tracing::info!("the collector at {} takes traces again", self.address),
+            _ => {}
+        }
+        outcome
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.exporter.force_flush()
+    }
+
+    fn set_resource(&mut self, resource: &Resource) {
+        self.exporter.set_resource(resource);
     }
 }
 

@@ -203,6 +203,28 @@ fn a_check_without_the_cluster_tells_of_a_proxy_that_is_no_address() {
 }
 
 #[test]
+fn a_check_names_a_limit_for_a_type_that_there_is_not() {
+    let world = World::new();
+    let path = config(&world, "tributary.max_concurrent_syncs_by_type: {nope: 2, dir: 1}");
+    let found = tributary().run(["check", "--offline", "--config", &path]);
+    assert!(found.stdout.contains("max_concurrent_syncs_by_type has a limit for 'nope'"), "{}", found.stdout);
+    assert!(!found.stdout.contains("'dir'"), "{}", found.stdout);
+    found.failure(1);
+}
+
+#[test]
+fn a_check_tells_of_a_file_of_authorities_that_is_missing_once() {
+    let world = World::new();
+    let text = "elasticsearch: {host: 'https://127.0.0.1:1', api_key: a2V5, ca_certs: /nonexistent/ca.pem}";
+    let path = config(&world, text);
+    for args in [&["check", "--config", &path][..], &["check", "--offline", "--config", &path]] {
+        let found = tributary().run(args);
+        assert_eq!(found.stdout.matches("/nonexistent/ca.pem").count(), 1, "{}", found.stdout);
+        found.failure(1);
+    }
+}
+
+#[test]
 fn every_command_has_an_example_in_its_help() {
     for command in [
         "quickstart",

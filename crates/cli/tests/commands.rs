@@ -72,6 +72,10 @@ fn a_connector_lives_from_its_creation_to_its_end() {
     let shown = cli.json(&["connector", "show", "notes"]);
     assert_eq!(shown["scheduling"]["full"]["enabled"], false);
     assert_eq!(shown["scheduling"]["full"]["interval"], "0 0/5 * * * ?");
+    let idle = cli.run(&["connector", "schedule", "notes", "--full", "0 0 0 30 2 ?"]);
+    assert!(idle.stderr.contains("'0 0 0 30 2 ?' never fires"), "{}", idle.stderr);
+    idle.success();
+    assert!(cli.text(&["connector", "show", "notes"]).contains("0 0 0 30 2 ? (never fires)"));
     let lines = cli.run(&["connector", "schedule", "notes", "--full", "every day"]).failure(1);
     assert!(lines[0].contains("every day"), "{lines:?}");
 

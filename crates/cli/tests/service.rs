@@ -156,3 +156,23 @@ async fn spans_of_jobs_are_sent_to_a_collector() {
     assert!(head.to_lowercase().contains("authorization: bearer tok-12345"), "{head}");
     assert!(spans.iter().any(|(name, ..)| name == "bulk"), "{spans:#?}");
 }
+
+#[tokio::test]
+async fn a_collector_that_cannot_be_reached_is_told_of_once() {
+    let world = World::new();
+    world.write("a.md", "text");
+    let nobody = tributary_harness::free_address();
+    let otlp = format!("  otlp: {{endpoint: 'http://{nobody}'}}\n");
+    let mut running = tributary().start(["run", "-c", &config(&world, &otlp)]);
+    let url = running.url();
+    create(&world, &url);
+    for _ in 0..2 {
+        sync(&url);
+        // Spans are sent every five seconds.
+        running.wait_for(&format!("traces are lost: the collector at http://{nobody}"), LONG);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+    }
+    let told = running.lines().iter().filter(|line| line.contains("traces are lost")).count();
+    assert_eq!(told, 1);
+    stop(running);
+}

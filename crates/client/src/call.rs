@@ -6,6 +6,7 @@ use bytes::Bytes;
 use elasticsearch::http::Method;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::fault::{is_page, page_words};
 use crate::{ClientError, Repeat, Result};
 
 /// One request, ready to be sent as often as needed.
@@ -132,7 +133,11 @@ impl Reply {
     /// Names this answer in the error of reading it.
     pub(crate) fn read<T>(&self, read: serde_json::Result<T>) -> Result<T> {
         read.map_err(|error| {
-            let told = format!("the answer is not what Elasticsearch answers: {error}");
+            let told = if is_page(&self.body) {
+                format!("the answer is a web page, not Elasticsearch's: '{}'", page_words(&self.body))
+            } else {
+                format!("the answer is not what Elasticsearch answers: {error}")
+            };
             // Whatever it is, it begins like JSON; a proxy's page does not.
             let first = self.body.iter().find(|byte| !byte.is_ascii_whitespace());
             let is_json = first.is_some_and(|byte| b"{[".contains(byte));

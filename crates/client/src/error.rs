@@ -217,16 +217,23 @@ impl ClientError {
         self.es_type() == Some("index_not_found_exception")
     }
 
+    /// Whether there was an answer over the network, but no TLS that both sides accept: the host runs, so the address or a
+    /// certificate has to be mended.
+    #[must_use]
+    pub fn is_about_tls(&self) -> bool {
+        self.0.kind == ErrorKind::Unreachable && connect_hint(&self.0.reason).is_some()
+    }
+
     /// What the person should do next, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self.0.kind {
-            ErrorKind::Unreachable if self.0.reason.contains("certificate") => {
-                "name the file of the certificate authority in elasticsearch.ca_certs"
-            }
-            ErrorKind::Unreachable => {
-                "check the address in elasticsearch.host (also whether it is http or https) and that the cluster runs"
-            }
+            ErrorKind::Unreachable => match connect_hint(&self.0.reason) {
+                Some(hint) => hint,
+                None => {
+                    "check the address in elasticsearch.host (also whether it is http or https) and that the cluster runs"
+                }
+            },
             ErrorKind::Timeout => {
                 "check the cluster's load and the network, or raise elasticsearch.request_timeout"
             }
@@ -276,6 +283,36 @@ impl fmt::Display for ClientError {
 
 impl std::error::Error for ClientError {}
 
+/// What a connection that failed asks for, where its reason tells; the words are those of rustls.
+fn connect_hint(reason: &str) -> Option<&'static str> {
+    let says = |word: &str| reason.to_ascii_lowercase().contains(word);
+    // A server that speaks no TLS answers the handshake with something that is none.
+    if says("invalidcontenttype") {
+        return Some(
+            "the host seems to speak plain HTTP there: write http:// instead of https:// in elasticsearch.host",
+        );
+    }
+    if !says("certificate") {
+        return None;
+    }
+    // What `openssl req -x509` makes by default. No authority helps: rustls takes no authority's certificate for a host's.
+    if says("causedasendentity") {
+        return Some(
+            "the host's certificate is one for an authority, which none may serve with: give the host one made with \
+             basicConstraints CA:FALSE",
+        );
+    }
+    Some(if says("expired") {
+        "the host's certificate has to be renewed; if it was, check this machine's clock"
+    } else if says("not valid yet") || says("notvalidyet") {
+        "check the clocks of this machine and of the one that made the certificate"
+    } else if says("not valid for name") || says("notvalidforname") {
+        "give a name or address that the host's certificate holds in elasticsearch.host, or a certificate for this one to the host"
+    } else {
+        "name the file of the certificate authority in elasticsearch.ca_certs"
+    })
+}
+
 /// `text` without line breaks and control characters, cut to a sane length.
 fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(REASON_LIMIT));
@@ -316,6 +353,29 @@ mod tests {
         let error = ClientError::new(ErrorKind::Rejected, "ä".repeat(5000));
         assert!(error.reason().len() <= REASON_LIMIT + '…'.len_utf8());
         assert!(error.reason().ends_with('…'));
+    }
+
+    #[test]
+    fn the_hint_for_a_connection_that_failed_follows_from_what_tls_says() {
+        let hint = |reason| ClientError::new(ErrorKind::Unreachable, reason).hint().unwrap_or_default();
+        for (reason, expected) in [
+            (
+                "cannot connect: received corrupt message of type InvalidContentType",
+                "http:// instead of https://",
+            ),
+            ("invalid peer certificate: UnknownIssuer", "elasticsearch.ca_certs"),
+            ("invalid peer certificate: certificate expired: verification time 2 (UNIX)", "renewed"),
+            (
+                "invalid peer certificate: certificate not valid for name \"a\"; it is for \"b\"",
+                "name or address",
+            ),
+            ("invalid peer certificate: certificate not valid yet: verification time 1", "clocks"),
+            ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "CA:FALSE"),
+            ("cannot connect: Connection refused (os error 111)", "that the cluster runs"),
+        ] {
+            assert!(hint(reason).contains(expected), "{reason}: {}", hint(reason));
+        }
+        assert!(!ClientError::new(ErrorKind::Unreachable, "Connection refused").is_about_tls());
     }
 
     #[test]

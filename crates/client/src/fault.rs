@@ -6,8 +6,10 @@ use serde::Deserialize;
 
 use crate::{ClientError, ErrorKind};
 
-/// How much of an answer that is not Elasticsearch's is quoted, in bytes.
-const QUOTE: usize = 200;
+/// How much of an answer that is not Elasticsearch's is quoted, in characters.
+const QUOTE: usize = 100;
+/// How much of a page is searched for its words, in bytes.
+const PAGE: usize = 16 * 1024;
 
 /// Elasticsearch's error envelope (connector-api 2.4). Some answers carry a bare text instead of the object.
 #[derive(Deserialize)]
@@ -45,7 +47,14 @@ struct Missing<'a> {
 
 /// The error that a failing answer means.
 pub(crate) fn read_fault(status: u16, body: &[u8], bodyless: bool) -> ClientError {
-    let kind = ErrorKind::of_status(status);
+    let kind = match ErrorKind::of_status(status) {
+        // What a page refuses or does not know, something before the cluster does: the cluster's rights and documents
+        // have nothing to do with it.
+        ErrorKind::Forbidden | ErrorKind::NotFound | ErrorKind::Rejected if is_page(body) => {
+            ErrorKind::Foreign
+        }
+        kind => kind,
+    };
     let envelope = serde_json::from_slice::<Envelope<'_>>(body).ok();
     let told_by_es = envelope.is_some();
     let (es_type, reason) = match envelope.map(|e| e.error) {
@@ -80,10 +89,57 @@ fn foreign_reason(status: u16, body: &[u8], bodyless: bool) -> String {
     if serde_json::from_slice::<Missing<'_>>(body).is_ok() {
         return "there is no such document".to_owned();
     }
-    let text = String::from_utf8_lossy(&body[..body.len().min(QUOTE)]);
-    match (text.trim(), bodyless) {
-        (_, true) | ("", _) => standard_reason(status).to_owned(),
-        (text, _) => format!("{}; the answer is not Elasticsearch's: {text}", standard_reason(status)),
+    let standard = standard_reason(status);
+    if is_page(body) {
+        return match page_words(body) {
+            words if words.is_empty() => format!("{standard}; the answer is a web page, not Elasticsearch's"),
+            words => format!("{standard}; the answer is a web page, not Elasticsearch's: '{words}'"),
+        };
+    }
+    let text = String::from_utf8_lossy(&body[..body.len().min(QUOTE * 4)]);
+    match (quote(&text), bodyless) {
+        (_, true) => standard.to_owned(),
+        (text, _) if text.is_empty() => standard.to_owned(),
+        (text, _) => format!("{standard}; the answer is not Elasticsearch's: {text}"),
+    }
+}
+
+/// Whether a body is HTML (or XML), as proxies and login pages answer.
+pub(crate) fn is_page(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'<')
+}
+
+/// What a page says: its title, or else its first words.
+pub(crate) fn page_words(body: &[u8]) -> String {
+    let page = String::from_utf8_lossy(&body[..body.len().min(PAGE)]);
+    // Lower case of ASCII only, so that places in one are places in the other.
+    let lower = page.to_ascii_lowercase();
+    let between = |open: &str, close: &str| {
+        let tag = lower.find(open)?;
+        let from = tag + lower[tag..].find('>')? + 1;
+        let to = from + lower[from..].find(close)?;
+        Some(&page[from..to])
+    };
+    let title = between("<title", "</title").map(quote).filter(|title| !title.is_empty());
+    title.unwrap_or_else(|| quote(&without_tags(&page)))
+}
+
+fn without_tags(page: &str) -> String {
+    let mut text = String::new();
+    for part in page.split('<') {
+        // What stands before the first tag, and what stands after each.
+        text.push_str(part.split_once('>').map_or("", |(_, after)| after));
+        text.push(' ');
+    }
+    text
+}
+
+/// The beginning of `text`, on one line.
+fn quote(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(QUOTE) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
     }
 }
 
@@ -127,8 +183,40 @@ mod tests {
         assert_eq!((error.kind(), error.reason()), (ErrorKind::NotFound, "there is no such document"));
         let error = read_fault(502, b"<html>bad gateway</html>", false);
         assert_eq!(error.kind(), ErrorKind::Unavailable);
-        assert!(error.reason().contains("not Elasticsearch's: <html>"), "{error}");
+        assert_eq!(
+            error.reason(),
+            "Bad Gateway; the answer is a web page, not Elasticsearch's: 'bad gateway'"
+        );
         assert_eq!(read_fault(404, b"", true).reason(), "Not Found");
+    }
+
+    #[test]
+    fn of_a_long_page_its_title_is_quoted_and_of_a_long_text_its_beginning() {
+        let style = "p{color:red}".repeat(500);
+        let page = format!(
+            "\n<!DOCTYPE html><HTML><head><style>{style}</style><TITLE class=a>\n 403  Blocked </TITLE></head><body>{style}"
+        );
+        let reason = read_fault(403, page.as_bytes(), false).reason().to_owned();
+        assert_eq!(reason, "Forbidden; the answer is a web page, not Elasticsearch's: '403 Blocked'");
+        let reason = read_fault(400, "ä ".repeat(5000).as_bytes(), false).reason().to_owned();
+        assert!(reason.ends_with('…') && reason.chars().count() < 200, "{reason}");
+        assert!(read_fault(502, b"<", false).reason().ends_with("not Elasticsearch's"));
+    }
+
+    #[test]
+    fn what_a_page_refuses_is_not_for_the_clusters_rights_to_allow() {
+        for (status, kind) in [
+            (403, ErrorKind::Foreign),
+            (404, ErrorKind::Foreign),
+            (405, ErrorKind::Foreign),
+            (401, ErrorKind::Auth),
+            (413, ErrorKind::TooLarge),
+            (429, ErrorKind::Throttled),
+            (503, ErrorKind::Unavailable),
+        ] {
+            assert_eq!(read_fault(status, b"<html></html>", false).kind(), kind, "{status}");
+        }
+        assert_eq!(read_fault(403, b"no", false).kind(), ErrorKind::Forbidden);
     }
 
     #[test]

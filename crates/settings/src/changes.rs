@@ -16,6 +16,15 @@ impl Effective {
     pub(crate) fn new(values: BTreeMap<&'static str, Parsed>) -> Self {
         Self(values)
     }
+
+    pub(crate) fn keep_what_needs_a_restart(&mut self, running: &Self) {
+        for key in keys::keys().iter().filter(|key| key.restart) {
+            match running.0.get(key.path) {
+                Some(value) => self.0.insert(key.path, value.clone()),
+                None => self.0.remove(key.path),
+            };
+        }
+    }
 }
 
 impl fmt::Debug for Effective {
@@ -124,6 +133,24 @@ mod tests {
         );
         assert_eq!(told.iter().map(|change| change.restart).collect::<Vec<_>>(), [false, true, false]);
         assert_eq!(changes("service.heartbeat: 10", "service: {heartbeat: 10s}"), []);
+    }
+
+    #[test]
+    fn after_a_reload_changes_that_wait_for_a_restart_are_told_from_what_runs() {
+        let read = |text| Settings::from_yaml_str(text).unwrap();
+        let running = read("service.heartbeat: 10");
+        let mut reloaded = read(
+            "service.heartbeat: 20\ntributary.log_format: json\ntributary.monitoring.listen: 127.0.0.1:1",
+        );
+        reloaded.not_restarted_since(&running);
+        assert_eq!(
+            reloaded.changes(&read("service.heartbeat: 20")),
+            [],
+            "back to what runs: no restart is needed"
+        );
+        let told = reloaded.changes(&read("service.heartbeat: 20\ntributary.log_format: ecs"));
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].to_string(), "tributary.log_format: human -> ecs");
     }
 
     #[test]

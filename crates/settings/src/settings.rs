@@ -59,6 +59,12 @@ impl Settings {
         crate::changes::between(self, newer)
     }
 
+    /// Notes that the keys which need a restart still have the values of `running`: what is told of a later change is
+    /// then told from these.
+    pub fn not_restarted_since(&mut self, running: &Self) {
+        self.effective.keep_what_needs_a_restart(&running.effective);
+    }
+
     /// Whether the embedded node runs in this process: as `tributary.node.enabled` says, else when no Elasticsearch host
     /// is configured.
     #[must_use]

@@ -31,10 +31,11 @@ pub(crate) async fn run(args: CheckArgs) -> Result<()> {
                 findings.warning("configuration", warning);
             }
             local(&settings, &mut findings);
-            if !args.offline {
-                remote::check(&settings, &mut findings).await?;
-            } else if let Err(error) = Client::new(convert::client_options(&settings)) {
-                findings.problem("configuration", &error, error.hint().unwrap_or_default());
+            match Client::new(convert::client_options(&settings)) {
+                // Every host would be said to have this problem.
+                Err(error) => findings.problem("configuration", &error, error.hint().unwrap_or_default()),
+                Ok(_) if args.offline => {}
+                Ok(_) => remote::check(&settings, &mut findings).await?,
             }
         }
         Err(problems) => {
@@ -65,6 +66,15 @@ fn local(settings: &Settings, findings: &mut Findings) {
             &format!("use one of {known}"),
         );
     }
+    for unknown in convert::unknown_limits(settings, &registry) {
+        findings.problem(
+            "configuration",
+            format!(
+                "tributary.max_concurrent_syncs_by_type has a limit for '{unknown}', a type that is not built in"
+            ),
+            &format!("use one of {known}"),
+        );
+    }
     let state = &settings.tributary.state_dir;
     if !is_writable(state) {
         findings.problem("state folder", format!("'{}' cannot be written", state.display()), STATE_MEND);
@@ -73,14 +83,5 @@ fn local(settings: &Settings, findings: &mut Findings) {
         && let Err(error) = embedded::check(settings)
     {
         findings.problem("embedded node", error, "");
-    }
-    if let Some(file) = &settings.elasticsearch.ca_certs
-        && let Err(error) = std::fs::read(file)
-    {
-        findings.problem(
-            "configuration",
-            format!("elasticsearch.ca_certs '{}' cannot be read: {error}", file.display()),
-            "name a PEM file that you may read",
-        );
     }
 }

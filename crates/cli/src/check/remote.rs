@@ -3,14 +3,16 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
+use chrono::Utc;
 use tributary_client::{Client, ClientError, ConnectorSelector, RetryPolicy, Versioned};
 use tributary_daemon::Redactor;
-use tributary_protocol::{Connector, ConnectorId};
+use tributary_protocol::{Connector, ConnectorId, JobType};
 use tributary_sdk::{Context, Env, Registry};
 use tributary_settings::Settings;
 
 use super::findings::Findings;
 use super::folder::is_writable;
+use crate::connector::never_fires;
 use crate::error::Result;
 use crate::extraction::Service;
 use crate::{convert, target};
@@ -152,6 +154,14 @@ async fn source(
         Some(Ok(_)) => {}
         Some(Err(error)) => findings.problem(&what, error, ""),
         None => findings.problem(&what, "has no index", "set its index_name"),
+    }
+    for kind in JobType::ALL {
+        if let Some(entry) = found.doc.schedule(kind).filter(|entry| entry.enabled)
+            && never_fires(&entry.interval, Utc::now())
+        {
+            let told = format!("the schedule of {} syncs '{}' never fires", kind.as_str(), entry.interval);
+            findings.warning(&what, told);
+        }
     }
     let configuration = &found.doc.configuration;
     if configuration.is_empty() {

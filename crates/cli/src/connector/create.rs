@@ -45,6 +45,7 @@ pub(crate) async fn run(args: ConnectorCreateArgs) -> Result<()> {
     if let Some(schedules) = schedule::request(&schedules, None) {
         client.update_scheduling(&id, &schedules).await?;
     }
+    schedule::warn_of_idle(&schedules);
     if args.output.output == Format::Json {
         return output::json(&json!({
             "id": id.as_str(), "index_name": index, "service_type": service_type,

@@ -11,6 +11,7 @@ use tributary_client::{ConnectorSelector, Versioned};
 use tributary_protocol::{Connector, ConnectorId};
 
 pub(crate) use fields::masked;
+pub(crate) use schedule::never_fires;
 pub(crate) use show::{named, time};
 
 use crate::args::{ConnectorCommand, TargetArgs};

@@ -1,5 +1,6 @@
 //! `tributary connector schedule`: when a connector syncs.
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 use tributary_protocol::{JobType, Scheduling};
 use tributary_schedule::Schedule;
@@ -38,7 +39,27 @@ pub(crate) async fn run(id: &str, args: &ScheduleArgs, target_args: &TargetArgs)
             Wanted::Off => format!("{} syncs of '{id}': off", job_type.as_str()),
         })?;
     }
+    warn_of_idle(&wanted);
     Ok(())
+}
+
+/// Tells of expressions that are valid but never fire: Elasticsearch takes them too, so they are no error.
+pub(super) fn warn_of_idle(wanted: &[(JobType, Wanted)]) {
+    for (job_type, wanted) in wanted {
+        if let Wanted::At(interval) = wanted
+            && never_fires(interval, Utc::now())
+        {
+            output::note(format!(
+                "warning: '{interval}' never fires, so no {} sync will begin by itself (is there such a day, and is the year past?)",
+                job_type.as_str()
+            ));
+        }
+    }
+}
+
+/// Whether an expression can be read but has no firing time after `now`.
+pub(crate) fn never_fires(expression: &str, now: DateTime<Utc>) -> bool {
+    Schedule::parse(expression).is_ok_and(|schedule| schedule.next_after(now).is_none())
 }
 
 /// Reads what was given; every bad expression is told of.
@@ -110,6 +131,15 @@ mod tests {
         let error = parse(&args(Some("* * *"), Some("0 0 0 * * *"))).unwrap_err();
         assert_eq!(error.lines().len(), 2);
         assert!(error.lines()[0].starts_with("--full '* * *'"));
+    }
+
+    #[test]
+    fn a_day_that_no_month_has_and_a_past_year_never_fire() {
+        let now = "2026-03-01T00:00:00Z".parse().unwrap();
+        assert!(never_fires("0 0 0 30 2 ?", now));
+        assert!(never_fires("0 0 0 1 1 ? 2020", now));
+        assert!(!never_fires("0 0 0 29 2 ?", now));
+        assert!(!never_fires("nonsense", now), "is told otherwise");
     }
 
     #[test]

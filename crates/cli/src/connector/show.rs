@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use tributary_protocol::{Connector, ConnectorId, JobType, Time};
 
 use super::fields;
+use super::schedule::never_fires;
 use crate::args::TargetArgs;
 use crate::error::Result;
 use crate::output::{self, Format};
@@ -51,7 +52,13 @@ fn print(id: &ConnectorId, connector: &Connector) -> Result<()> {
                 JobType::Incremental => "incremental syncs",
                 JobType::AccessControl => "access control syncs",
             };
-            let when = if entry.enabled { format!("{} (UTC)", entry.interval) } else { "off".to_owned() };
+            let when = match entry.enabled {
+                true if never_fires(&entry.interval, chrono::Utc::now()) => {
+                    format!("{} (never fires)", entry.interval)
+                }
+                true => format!("{} (UTC)", entry.interval),
+                false => "off".to_owned(),
+            };
             rows.push((name, when));
         }
     }

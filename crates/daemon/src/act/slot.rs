@@ -9,7 +9,7 @@ use crate::lease::{METADATA, time};
 use crate::memory::is_locked;
 use crate::metrics::Metric;
 use crate::observe::Lock;
-use crate::plan::{custom_job_id, slot_job_id};
+use crate::plan::{credible, custom_job_id, slot_job_id};
 use crate::service::Service;
 
 impl Service {
@@ -26,7 +26,7 @@ impl Service {
             return Ok(());
         };
         // Somebody else has served it.
-        if connector.doc.last_scheduled_at(kind).is_some_and(|last| last >= slot) {
+        if credible(connector.doc.last_scheduled_at(kind), self.now()).is_some_and(|last| last >= slot) {
             return Ok(());
         }
         if kind == JobType::AccessControl {
@@ -48,7 +48,8 @@ impl Service {
         }
         let field = scheduled_at(kind);
         change_connector(&self.client, id, |connector| {
-            let served = connector.doc.last_scheduled_at(kind).is_some_and(|last| last >= slot);
+            let served =
+                credible(connector.doc.last_scheduled_at(kind), self.now()).is_some_and(|last| last >= slot);
             (!served).then(|| json!({ field: time(slot) }))
         })
         .await?;
@@ -88,7 +89,7 @@ impl Service {
         };
         let found = connector.doc.custom_schedules().find(|(known, _)| *known == key);
         let Some((_, Ok(schedule))) = found else { return Ok(()) };
-        if !schedule.enabled || schedule.last_synced.is_some_and(|last| last >= slot) {
+        if !schedule.enabled || credible(schedule.last_synced, self.now()).is_some_and(|last| last >= slot) {
             return Ok(());
         }
         let mut doc = connector.doc.clone();
@@ -108,7 +109,7 @@ impl Service {
         change_connector(&self.client, id, |connector| {
             let mut entries = connector.doc.custom_schedules();
             let (_, read) = entries.find(|(known, _)| *known == key)?;
-            let served = read.ok()?.last_synced.is_some_and(|last| last >= slot);
+            let served = credible(read.ok()?.last_synced, self.now()).is_some_and(|last| last >= slot);
             (!served).then(|| json!({"custom_scheduling": {key: {"last_synced": time(slot)}}}))
         })
         .await?;

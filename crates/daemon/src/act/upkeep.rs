@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use tracing::Instrument as _;
 use tributary_client::{ClientError, Versioned};
@@ -78,6 +79,11 @@ impl Service {
     /// Checks the source and the draft of the rules, and writes the outcome.
     async fn check(&self, connector: &Served, needs: Needs) -> Result<(u64, bool, u64), ClientError> {
         let inputs = inputs(&connector.doc, connector.service_type.as_deref());
+        if needs.warn {
+            for idle in idle_schedules(&connector.doc, self.now()) {
+                tracing::warn!("{idle} never fires: no sync begins by it");
+            }
+        }
         let mut seq_no = connector.version.seq_no;
         let outcome = match complaint(connector, &self.registry.service_types()) {
             Some(text) => Err(text),
@@ -243,6 +249,21 @@ fn complaint(connector: &Served, known: &[&str]) -> Option<String> {
     })
 }
 
+/// The schedules that are switched on and can be read, but have no further firing time. Elasticsearch takes them, and jobs
+/// can be asked for all the same, so they are no error.
+fn idle_schedules(doc: &Connector, now: DateTime<Utc>) -> Vec<String> {
+    let idle = |interval: &str| Schedule::parse(interval).is_ok_and(|read| read.next_after(now).is_none());
+    let kinds = JobType::ALL.into_iter().filter_map(|kind| {
+        let entry = doc.schedule(kind).filter(|entry| entry.enabled && idle(&entry.interval))?;
+        Some(format!("the schedule of {} syncs '{}'", kind.as_str(), entry.interval))
+    });
+    let custom = doc.custom_schedules().filter_map(|(key, read)| {
+        let schedule = read.ok().filter(|schedule| schedule.enabled && idle(&schedule.interval))?;
+        Some(format!("the custom schedule '{key}' ('{}')", schedule.interval))
+    });
+    kinds.chain(custom).collect()
+}
+
 /// What a check's outcome changes in the document. The error of a failed sync is not taken back by a source that can be
 /// reached: it stays until a sync works or somebody changes the configuration.
 fn verdict(doc: &Connector, problem: Option<&str>) -> Option<Value> {
@@ -271,6 +292,27 @@ mod tests {
             last_sync_error: last_sync_error.map(str::to_owned),
             ..Connector::default()
         }
+    }
+
+    #[test]
+    fn schedules_that_are_on_and_never_fire_are_named() {
+        let schedule = |enabled, interval: &str| json!({"enabled": enabled, "interval": interval});
+        let doc: Connector = serde_json::from_value(json!({
+            "scheduling": {
+                "full": schedule(true, "0 0 0 30 2 ?"),
+                "incremental": schedule(false, "0 0 0 31 4 ?"),
+                "access_control": schedule(true, "0 0 * * * ?"),
+            },
+            "custom_scheduling": {
+                "past": {"name": "p", "enabled": true, "interval": "0 0 0 1 1 ? 2020", "configuration_overrides": {}},
+            },
+        }))
+        .unwrap();
+        let idle = idle_schedules(&doc, "2026-03-01T00:00:00Z".parse().unwrap());
+        assert_eq!(
+            idle,
+            ["the schedule of full syncs '0 0 0 30 2 ?'", "the custom schedule 'past' ('0 0 0 1 1 ? 2020')"]
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::schedule::{Due, base, due as due_of};
+use super::schedule::{Due, Known, base, due as due_of};
 use super::{TaskKey, View};
 use crate::observe::Served;
 
@@ -19,8 +19,13 @@ pub(super) fn due(
         }
         // One that cannot be read is told by the connector's check.
         let schedule = custom.schedule()?.as_ref().ok()?;
-        let last = custom.last_synced.max(custom.served());
-        match due_of(schedule, base(last, seen.first, custom.changed()), now) {
+        let known = Known {
+            noted: custom.last_synced,
+            served: custom.served(),
+            first_seen: seen.first,
+            changed: custom.changed(),
+        };
+        match due_of(schedule, base(known, now), now) {
             Due::Now(slot) => Some((slot, key)),
             Due::Never | Due::At(_) => None,
         }

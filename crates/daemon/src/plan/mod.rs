@@ -23,7 +23,7 @@ use crate::observe::{Lock, OpenJob, Served};
 use crate::options::{DaemonOptions, JobRetention};
 
 pub(crate) use prune::{expired, pause as prune_pause};
-pub(crate) use schedule::{custom_job_id, slot_job_id};
+pub(crate) use schedule::{credible, custom_job_id, slot_job_id};
 pub(crate) use upkeep::{Needs, has_edited_draft, registration, waits_for_people};
 
 /// Everything a plan is made from.

@@ -26,15 +26,36 @@ pub(crate) fn due(schedule: &Schedule, base: DateTime<Utc>, now: DateTime<Utc>) 
     }
 }
 
+/// How far clocks may differ before one of them is taken to run wrong.
+const AHEAD: TimeDelta = TimeDelta::minutes(1);
+
+/// The last slot that was served, unless it lies ahead: then a clock ran wrong that has been set right since, or belongs
+/// to another worker. Nothing would be scheduled until that time comes, perhaps for years. Leaving it out serves no slot
+/// twice, since the job of a slot is known by its id.
+pub(crate) fn credible(last: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    last.filter(|last| *last <= now + AHEAD)
+}
+
+/// What this process, or the connector's document, knows of a schedule.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    /// The last slot that was served, as the document says.
+    pub(crate) noted: Option<DateTime<Utc>>,
+    /// The last slot that this process saw served.
+    pub(crate) served: Option<DateTime<Utc>>,
+    /// When this process saw the connector first.
+    pub(crate) first_seen: DateTime<Utc>,
+    /// When this process saw the schedule change last.
+    pub(crate) changed: Option<DateTime<Utc>>,
+}
+
 /// Since when slots count: since the last one that was served, or since this process first saw the connector; but not
 /// from before the schedule was switched on or changed, where this process saw that happen.
-pub(crate) fn base(
-    last_scheduled: Option<DateTime<Utc>>,
-    first_seen: DateTime<Utc>,
-    changed: Option<DateTime<Utc>>,
-) -> DateTime<Utc> {
-    let base = last_scheduled.unwrap_or(first_seen);
-    changed.map_or(base, |changed| base.max(changed))
+pub(crate) fn base(known: Known, now: DateTime<Utc>) -> DateTime<Utc> {
+    let last = credible(known.noted, now).max(credible(known.served, now));
+    // Times of this process lie ahead when its own clock was set back.
+    let base = last.unwrap_or_else(|| known.first_seen.min(now));
+    known.changed.map_or(base, |changed| base.max(changed.min(now)))
 }
 
 /// The id of a slot's job: the same for everybody, so that the job is created once
@@ -91,15 +112,35 @@ mod tests {
     #[test]
     fn slots_before_the_schedule_was_switched_on_do_not_count() {
         let (ten, eleven, twelve) = (at("10:00:00"), at("11:00:00"), at("12:00:00"));
-        for (last, first_seen, changed, expected) in [
+        for (noted, first_seen, changed, expected) in [
             (None, eleven, None, eleven),
             (Some(ten), eleven, None, ten),
             (Some(ten), eleven, Some(twelve), twelve),
             (Some(twelve), ten, Some(eleven), twelve),
             (None, ten, Some(twelve), twelve),
         ] {
-            assert_eq!(base(last, first_seen, changed), expected);
+            let known = Known { noted, served: None, first_seen, changed };
+            assert_eq!(base(known, at("13:00:00")), expected);
+            assert_eq!(base(Known { noted: None, served: noted, ..known }, at("13:00:00")), expected);
         }
+    }
+
+    #[test]
+    fn a_slot_of_a_clock_that_ran_ahead_stops_no_schedule() {
+        let (ten, now) = (at("10:00:00"), at("11:00:00"));
+        let known = Known { noted: Some(at("11:00:50")), served: None, first_seen: ten, changed: None };
+        assert_eq!(base(known, now), at("11:00:50"), "clocks differ a little");
+        assert_eq!(base(Known { noted: Some(at("11:10:00")), ..known }, now), ten);
+        let other = Known { noted: Some(at("11:10:00")), served: Some(at("10:50:00")), ..known };
+        assert_eq!(base(other, now), at("10:50:00"));
+        // This process' own clock was set back.
+        let own = Known {
+            noted: None,
+            served: Some(at("12:00:00")),
+            first_seen: at("11:50:00"),
+            changed: Some(at("11:55:00")),
+        };
+        assert_eq!(base(own, now), now);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use chrono::{DateTime, Utc};
 use tributary_protocol::{ConnectorId, JobType};
 
-use super::schedule::{Due, base, due};
+use super::schedule::{Due, Known, base, due};
 use super::{Action, View, custom, waits_for_people};
 use crate::observe::Served;
 
@@ -39,9 +39,13 @@ fn due_slot(now: DateTime<Utc>, view: &View<'_>, connector: &Served, kind: JobTy
     let seen = view.memory.connector(&connector.id)?;
     // A schedule that cannot be read is told by the connector's check.
     let schedule = seen.schedule(kind)?.as_ref().ok()?;
-    let last = connector.doc.last_scheduled_at(kind).max(seen.served(kind));
-    let base = base(last, seen.first, seen.schedule_changed(kind));
-    match due(schedule, base, now) {
+    let known = Known {
+        noted: connector.doc.last_scheduled_at(kind),
+        served: seen.served(kind),
+        first_seen: seen.first,
+        changed: seen.schedule_changed(kind),
+    };
+    match due(schedule, base(known, now), now) {
         Due::Now(slot) => Some(slot),
         Due::Never | Due::At(_) => None,
     }

@@ -351,7 +351,8 @@ fn a_connector_is_looked_after_when_it_changed_or_when_it_is_time() {
     let world = changed(|connector| connector.doc.status = ConnectorStatus::Configured);
     assert_eq!(needs(&world, 1), Needs { check: true, ..none });
     let world = changed(|connector| connector.doc.index_name = Some("search-b".to_owned()));
-    assert_eq!(needs(&world, 1), Needs { check: true, ..none });
+    // What it is checked for is new: warnings are told again.
+    assert_eq!(needs(&world, 1), Needs { check: true, warn: true, ..none });
     let world = changed(|connector| connector.doc.features = None);
     assert!(needs(&world, 1).register);
     let world = changed(|connector| connector.doc.configuration = ConfigSchema::new());

@@ -22,6 +22,8 @@ pub(crate) struct Needs {
     pub(crate) draft: bool,
     /// Its source is to be checked.
     pub(crate) check: bool,
+    /// What it is checked for is new: the warnings that stay the same are told this time only.
+    pub(crate) warn: bool,
 }
 
 impl Needs {
@@ -47,6 +49,7 @@ pub(super) fn upkeep(now: DateTime<Utc>, view: &View<'_>) -> Vec<Action> {
 fn needs(now: DateTime<Utc>, view: &View<'_>, connector: &Served, seen: &Seen) -> Needs {
     let fresh = seen.kept_up_to.is_none_or(|seq_no| connector.version.seq_no > seq_no);
     let last_seen = connector.doc.last_seen.max(seen.checked_in);
+    let check = check_is_due(now, view, connector, seen);
     let heartbeat_due = last_seen.is_none_or(|last_seen| now >= last_seen + delta(view.rules.heartbeat));
     Needs {
         register: fresh && seen.facts().lacks,
@@ -55,7 +58,8 @@ fn needs(now: DateTime<Utc>, view: &View<'_>, connector: &Served, seen: &Seen) -
             && connector.declared.is_some()
             && seen.facts().draft
             && !waits_for_people(connector.doc.status),
-        check: check_is_due(now, view, connector, seen),
+        check,
+        warn: check && seen.checked.is_none_or(|checked| checked.inputs != seen.facts().inputs),
     }
 }
 

@@ -107,7 +107,9 @@ impl IndexPort for ClusterIndex {
             rate.turn(batch.len()).await;
         }
         let body = BulkBody::from_lines(self.name.clone(), batch.payload().clone(), batch.len());
-        let (begun, span) = (Instant::now(), tracing::info_span!("bulk", operations = batch.len()));
+        // Unsigned numbers become texts in traces.
+        let operations = i64::try_from(batch.len()).unwrap_or(i64::MAX);
+        let (begun, span) = (Instant::now(), tracing::info_span!("bulk", operations));
         let sent = |at: usize| batch.ops().get(at).map(|op| op.id.as_str());
         let bulk = self.client.bulk_of(&body, self.pipeline.as_deref(), sent);
         let answer = self.guard(bulk.instrument(span)).await?;
@@ -165,7 +167,8 @@ pub(crate) fn port_error(error: &ClientError) -> PortError {
             PortErrorKind::Unavailable
         }
         ErrorKind::NotFound => PortErrorKind::Gone,
-        ErrorKind::Auth | ErrorKind::Forbidden => PortErrorKind::Denied,
+        // What stands before the cluster lets nothing through; no document is to blame.
+        ErrorKind::Auth | ErrorKind::Forbidden | ErrorKind::Foreign => PortErrorKind::Denied,
         _ => PortErrorKind::Rejected,
     };
     PortError {
