@@ -75,7 +75,7 @@ fn readable(stored: &Value) {
 fn changed(op: ConnectorOp, body: &[u8]) {
     let Some(request) = accepted(ConnectorRequest::parse(op, "c", body, now())) else { return };
     let stored = new_connector();
-    let Some(change) = accepted(connector::apply("c", &request, &stored, now())) else { return };
+    let Some(change) = accepted(connector::apply("c", &request, stored.clone(), now())) else { return };
     assert_eq!(change.outcome == Outcome::Noop, change.source == stored, "{op:?}");
     readable(&change.source);
     // Whoever sends the same again at the same time changes nothing more.
@@ -84,7 +84,7 @@ fn changed(op: ConnectorOp, body: &[u8]) {
         ConnectorOp::FilteringValidation | ConnectorOp::ActivateFiltering | ConnectorOp::Status
     );
     if let Some(again) =
-        accepted(connector::apply("c", &request, &change.source, now())).filter(|_| repeatable)
+        accepted(connector::apply("c", &request, change.source.clone(), now())).filter(|_| repeatable)
     {
         assert_eq!(again.source, change.source, "{op:?}");
     }
@@ -115,7 +115,7 @@ fn job(op: SyncJobOp, body: &[u8]) {
     let id = ConnectorId::from("c".to_owned());
     let stored = sync_job::create(&id, &new_connector(), JobType::Full, TriggerMethod::OnDemand, now())
         .expect("a job");
-    let Some(change) = accepted(sync_job::apply(&request, &stored, now())) else { return };
+    let Some(change) = accepted(sync_job::apply(&request, stored.clone(), now())) else { return };
     assert_eq!(change.outcome == Outcome::Noop, change.source == stored, "{op:?}");
     let _read: SyncJob = serde_json::from_value(change.source).expect("a stored job can be read");
 }
