@@ -56,6 +56,11 @@ impl Pace {
         self.tempo().batch
     }
 
+    /// Requests that the index took so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.tempo().taken
+    }
+
     /// Waits until another request may be sent. Nothing is lost when the future is dropped.
     pub(crate) async fn turn(&self) -> Turn {
         loop {
@@ -110,6 +115,8 @@ struct Tempo {
     sent: usize,
     limit: usize,
     most: usize,
+    /// Requests that were taken.
+    taken: u64,
     /// Bytes of a request, and how many may be.
     batch: usize,
     most_batch: usize,
@@ -131,6 +138,7 @@ impl Tempo {
             sent: 0,
             limit: most,
             most,
+            taken: 0,
             batch: most_batch,
             most_batch,
             roomy: 0,
@@ -148,6 +156,7 @@ impl Tempo {
     }
 
     fn answered(&mut self, bytes: usize, began: Instant, now: Instant) {
+        self.taken += 1;
         let took = now.duration_since(began);
         if took >= SLOW {
             self.shrink_to(bytes.min(self.batch) / 2);

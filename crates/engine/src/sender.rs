@@ -134,7 +134,13 @@ pub(crate) async fn deliver<I: IndexPort>(
             }
         };
         let (piece, error) = again;
-        match backoff.wait(brake, &error).await {
+        let taken = pace.taken();
+        let waited = backoff.wait(brake, &error).await;
+        // An index that took others in the meantime has room again soon.
+        if pace.taken() > taken {
+            backoff.reset();
+        }
+        match waited {
             Waited::Again => piece.fitted(pace.batch_bytes(), &mut pieces),
             // Other pieces still get their one try: what was read is written as far as possible.
             Waited::Stopped => {}
@@ -382,6 +388,32 @@ mod tests {
         brake.hold(Hold::Calls);
         let delivery = deliver(&index, batch("ab"), &pace(), PATIENCE, &brake).await;
         assert_eq!((letters(&delivery).as_str(), index.requests().len()), ("aa", 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_index_that_takes_other_requests_is_asked_again_soon() {
+        let refuses = |ids: &[String], turn| {
+            if turn <= 10 {
+                return Err(PortError::new(PortErrorKind::Throttled, "429"));
+            }
+            acks(ids, |_| created())
+        };
+        let (pace, start) = (pace(), Instant::now());
+        let others = async {
+            loop {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                pace.turn().await.answered(1000);
+            }
+        };
+        let (index, brake) = (Script::new(refuses), Brake::new());
+        tokio::select! {
+            delivery = deliver(&index, batch("a"), &pace, PATIENCE, &brake) => assert_eq!(letters(&delivery), "d"),
+            () = others => {}
+        }
+        assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
+        let (index, start) = (Script::new(refuses), Instant::now());
+        deliver(&index, batch("a"), &pace, PATIENCE, &brake).await;
+        assert!(start.elapsed() > Duration::from_secs(10), "nothing else is taken: the pauses grow");
     }
 
     #[tokio::test(start_paused = true)]
