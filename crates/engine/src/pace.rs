@@ -22,6 +22,9 @@ const SLOW: Duration = Duration::from_secs(5);
 const QUICK: Duration = Duration::from_secs(1);
 /// How long the size of a refused request is remembered.
 const MEMORY: Duration = Duration::from_secs(60);
+/// A refused request costs a pause. So an index that has room for three and not for four is not tried with four again and
+/// again.
+const MOST_CAUTION: usize = 64;
 /// Requests that queue in the index: with fewer there may be more of them, with more there are fewer.
 const FEW_QUEUED: f64 = 2.0;
 const MANY_QUEUED: f64 = 4.0;
@@ -123,6 +126,10 @@ struct Tempo {
     /// Answers in a row that speak for more requests at once, and for fewer.
     roomy: usize,
     crowded: usize,
+    /// How many times longer it takes to dare one more request at once: twice as long after each time that it was refused.
+    caution: usize,
+    /// Whether the last step was one more at once, which was not refused so far.
+    dared: bool,
     /// Seconds for a byte when the index has nothing else to do, as far as was seen.
     best: Option<f64>,
     /// When it was last asked to slow down: what was sent before says nothing new.
@@ -143,6 +150,8 @@ impl Tempo {
             most_batch,
             roomy: 0,
             crowded: 0,
+            caution: 1,
+            dared: false,
             best: None,
             slowed: None,
             refused: None,
@@ -185,7 +194,10 @@ impl Tempo {
         } else {
             (self.roomy, self.crowded) = (0, 0);
         }
-        if self.roomy >= self.limit * 4 {
+        if self.roomy >= self.limit * 4 * self.caution {
+            if std::mem::replace(&mut self.dared, true) {
+                self.caution = (self.caution / 2).max(1);
+            }
             self.set_limit(self.limit + 1);
         } else if self.crowded >= self.limit {
             self.set_limit(self.limit - 1);
@@ -197,6 +209,9 @@ impl Tempo {
             return;
         }
         self.slowed = Some(now);
+        if std::mem::take(&mut self.dared) {
+            self.caution = (self.caution * 2).min(MOST_CAUTION);
+        }
         if self.limit > FEW || (self.limit > 1 && bytes.min(self.batch) <= HANDY) {
             let least = if self.limit > FEW { FEW } else { 1 };
             self.set_limit((self.limit / 2).max(least));
@@ -257,6 +272,23 @@ mod tests {
         assert_eq!(tempo.limit, 2);
         answer(&mut tempo, 1000, quarter / 2, 10);
         assert_eq!(tempo.limit, 5);
+    }
+
+    #[test]
+    fn one_more_at_once_that_is_refused_is_dared_ever_more_seldom() {
+        let (mut tempo, mut refusals) = (Tempo::new(8, MIB), 0);
+        // Room for three.
+        for _ in 0..2_000 {
+            if tempo.limit > 3 {
+                throttle(&mut tempo, MIB);
+                refusals += 1;
+            }
+            answer(&mut tempo, 1, MIB, 10);
+        }
+        assert!((5..10).contains(&refusals), "{refusals}");
+        // Room for all.
+        answer(&mut tempo, 3_000, MIB, 10);
+        assert_eq!(tempo.limit, 8);
     }
 
     #[test]
