@@ -409,18 +409,20 @@ async fn large_documents_become_searchable_without_delay() {
     assert!(begin.elapsed().as_secs() < 25, "took {:?}", begin.elapsed());
 }
 
+/// An update that counts how often the document was updated.
+fn counting(index: &str, id: &str) -> WriteOp {
+    let decide = |doc: Option<&tributary_store::Doc>| {
+        let n =
+            doc.map_or(0, |doc| serde_json::from_slice::<Value>(&doc.source).unwrap()["n"].as_u64().unwrap());
+        Ok(UpdateAction::Put(json!({"n": n + 1}).to_string().into()))
+    };
+    WriteOp::new(index, Some(id.to_owned()), Action::Update(Box::new(decide)))
+}
+
 #[tokio::test]
 async fn an_update_sees_what_others_wrote_since_the_last_one() {
     let fixture = Fixture::with_index("i", json!({}));
-    let add = || {
-        let decide = |doc: Option<&tributary_store::Doc>| {
-            let n = doc.map_or(0, |doc| {
-                serde_json::from_slice::<Value>(&doc.source).unwrap()["n"].as_u64().unwrap()
-            });
-            Ok(UpdateAction::Put(json!({"n": n + 1}).to_string().into()))
-        };
-        WriteOp::new("i", Some("1".to_owned()), Action::Update(Box::new(decide)))
-    };
+    let add = || counting("i", "1");
     let stored =
         || fixture.store.get("i", "1").unwrap().map(|doc| String::from_utf8(doc.source.to_vec()).unwrap());
     fixture.write(add()).await.unwrap();
@@ -441,23 +443,17 @@ async fn an_update_sees_what_others_wrote_since_the_last_one() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn updates_of_the_same_documents_at_once_lose_nothing() {
     let fixture = std::sync::Arc::new(Fixture::with_index("i", json!({})));
-    let tasks = (0..16_u64).map(|task| {
+    let mut tasks = tokio::task::JoinSet::new();
+    for task in 0..16_u64 {
         let fixture = std::sync::Arc::clone(&fixture);
-        tokio::spawn(async move {
+        tasks.spawn(async move {
             for n in 0..50 {
-                let decide = |doc: Option<&tributary_store::Doc>| {
-                    let n = doc.map_or(0, |doc| {
-                        serde_json::from_slice::<Value>(&doc.source).unwrap()["n"].as_u64().unwrap()
-                    });
-                    Ok(UpdateAction::Put(json!({"n": n + 1}).to_string().into()))
-                };
-                let id = ((task + n) % 3).to_string();
-                fixture.write(WriteOp::new("i", Some(id), Action::Update(Box::new(decide)))).await.unwrap();
+                fixture.write(counting("i", &((task + n) % 3).to_string())).await.unwrap();
             }
-        })
-    });
-    for task in tasks.collect::<Vec<_>>() {
-        task.await.unwrap();
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.unwrap();
     }
     let count = |id: &str| {
         let doc = fixture.store.get("i", id).unwrap().unwrap();
