@@ -8,7 +8,7 @@ use crate::{ClientError, ErrorKind};
 /// When a failed request is tried again: exponential pauses with full jitter, within a budget of time.
 ///
 /// Tried again are connection errors, timeouts and the statuses 408, 429, 502, 503 and 504
-/// ([`ClientError::is_retryable`]). `Retry-After` is honoured; a wait that would leave the budget is not begun.
+/// ([`ClientError::is_retryable`]), except what a person has to mend first ([`ClientError::is_about_tls`]). `Retry-After` is honoured; a wait that would leave the budget is not begun.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Time from the first attempt after which no further one is begun. Default: 2 minutes. Zero: never try again.
@@ -58,6 +58,7 @@ impl RetryPolicy {
         rng: &mut R,
     ) -> Option<Duration> {
         let refused = !error.is_retryable()
+            || error.is_about_tls()
             || (error.kind() == ErrorKind::Timeout && !self.on_timeout)
             || (repeat == Repeat::IfNotDone && error.may_have_happened())
             || self.budget.is_zero();
@@ -95,6 +96,17 @@ pub(crate) fn parse_retry_after(value: &str, now: DateTime<Utc>) -> Option<Durat
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_told_at_once() {
+        let mut rng = rand::rng();
+        let mut next = |reason| {
+            let error = ClientError::new(ErrorKind::Unreachable, reason);
+            RetryPolicy::default().next(1, Duration::ZERO, &error, Repeat::Freely, &mut rng)
+        };
+        assert_eq!(next("invalid peer certificate: UnknownIssuer"), None);
+        assert!(next("Connection refused").is_some());
+    }
 
     #[test]
     fn a_timeout_is_tried_again_only_where_that_is_wanted() {
