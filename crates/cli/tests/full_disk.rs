@@ -135,6 +135,10 @@ fn a_disk_that_fills_up_under_load_costs_no_acknowledged_write_and_blocks_no_rea
     }
     fs::remove_file(disk.file("fill")).unwrap();
     let end = Instant::now() + LONG;
+    while http.call("POST", &format!("/{INDEX}/_refresh"), None).unwrap().0 != 200 {
+        assert!(Instant::now() < end, "search never catches up when nobody writes");
+        thread::sleep(Duration::from_millis(50));
+    }
     while http.call("PUT", &format!("/{INDEX}/_doc/late"), Some("{}".to_owned())).unwrap().0 >= 300 {
         assert!(Instant::now() < end, "writes never succeed again");
         thread::sleep(Duration::from_millis(50));

@@ -11,7 +11,9 @@ use tributary_store::{Outcome, SourceFilter, StoreError, WriteOp, WriteResult};
 use super::Table;
 use super::bulk_lines::{Item, Meta, Wanted, parse};
 use super::updates::{pipe_upsert, shown};
-use super::written::{Piped, answer, check_waiting, dropped, op, pipe, pipeline_names, status};
+use super::written::{
+    Piped, answer, asked_pipeline, check_waiting, dropped, op, pipe, pipeline_names, status,
+};
 use crate::http::{ApiError, BodyRule, Call, Params, Reply, Result, to_json};
 use crate::ingest::Pipelines;
 use crate::node::Node;
@@ -86,7 +88,7 @@ async fn bulk(node: Arc<Node>, call: Call) -> Result<Reply> {
     let refresh = Refresh::of(&call)?;
     let items = parse(&call.body, call.maybe_var("index"))?;
     let defaults = Defaults {
-        pipeline: call.params.text("pipeline").map(str::to_owned),
+        pipeline: asked_pipeline(&call.params)?.map(str::to_owned),
         require_alias: call.params.flag_or("require_alias", false)?,
         source: super::search::source_of_params(&call.params)?,
         params: call.params.clone(),

@@ -6,7 +6,7 @@ use tributary_store::{Action, Store, StoreError, WriteOp, WriteResult};
 
 use super::Table;
 use super::written::{
-    OpType, Piped, Stated, answer, check_waiting, dropped, op, pipe, pipeline_names, status,
+    OpType, Piped, Stated, answer, asked_pipeline, check_waiting, dropped, op, pipe, pipeline_names, status,
 };
 use crate::http::{ApiError, BodyRule, Call, Reply, Result};
 use crate::node::Node;
@@ -50,7 +50,7 @@ impl Node {
 }
 
 fn op_type(call: &Call, fixed: OpType) -> Result<OpType> {
-    match call.params.text("op_type") {
+    match call.params.get("op_type") {
         None => Ok(fixed),
         Some("index") if fixed == OpType::Index => Ok(OpType::Index),
         Some("create") => Ok(OpType::Create),
@@ -63,6 +63,7 @@ fn op_type(call: &Call, fixed: OpType) -> Result<OpType> {
 async fn put(node: Arc<Node>, call: Call, fixed: OpType) -> Result<Reply> {
     let op_type = op_type(&call, fixed)?;
     let refresh = Refresh::of(&call)?;
+    asked_pipeline(&call.params)?;
     let id = call.maybe_var("id");
     let condition = Stated::of(&call.params, id)?.checked(op_type == OpType::Create || id.is_none())?;
     let id = id.map(str::to_owned);
@@ -90,7 +91,7 @@ async fn put(node: Arc<Node>, call: Call, fixed: OpType) -> Result<Reply> {
 
 /// Runs the document's pipelines, if it has any, where they hold up nobody.
 async fn piped(node: &Node, call: &Call, target: &Target, id: Option<String>) -> Result<Piped> {
-    let names = pipeline_names(call.params.text("pipeline"), target);
+    let names = pipeline_names(asked_pipeline(&call.params)?, target);
     let (index, source) = (target.index.clone(), call.body.clone());
     if names.is_empty() {
         return Ok(Piped::Write { index, id, source });

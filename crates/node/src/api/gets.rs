@@ -84,7 +84,7 @@ impl<'a> Shown<'a> {
 /// The document that a call names, and the index it was looked for in.
 async fn find(node: &Node, call: &Call) -> Result<(String, Option<Doc>)> {
     let version = call.params.long("version")?;
-    version_type(call.params.text("version_type"))?;
+    version_type(call.params.get("version_type"))?;
     let index = node.read_index(call.var("index"))?;
     if call.params.flag_or("refresh", false)? {
         node.store.refresh(std::slice::from_ref(&index)).await?;

@@ -146,7 +146,7 @@ pub(super) fn query_of_params(params: &Params) -> Result<Option<Query>> {
 
 fn track_total(text: &str) -> Result<TrackTotal> {
     match text {
-        "" | "true" => Ok(TrackTotal::Exact),
+        "true" => Ok(TrackTotal::Exact),
         "false" | "-1" => Ok(TrackTotal::No),
         number => match number.parse::<i64>() {
             Ok(number) if number >= 0 => Ok(TrackTotal::UpTo(number.unsigned_abs())),
@@ -221,7 +221,7 @@ fn apply_params(request: &mut SearchRequest, params: &Params) -> Result<()> {
             *switch = on;
         }
     }
-    match params.text("search_type") {
+    match params.get("search_type") {
         None | Some("query_then_fetch" | "dfs_query_then_fetch") => Ok(()),
         Some(other) => Err(ApiError::illegal(format!("No search type for [{other}]"))),
     }

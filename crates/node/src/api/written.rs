@@ -69,7 +69,7 @@ impl<'a> Stated<'a> {
             if_seq_no: number("if_seq_no")?,
             if_primary_term: number("if_primary_term")?,
             version: params.long("version")?,
-            version_type: version_type(params.text("version_type"))?,
+            version_type: version_type(params.get("version_type"))?,
         })
     }
 
@@ -163,6 +163,14 @@ pub(super) fn check_waiting(params: &Params, target: &Target) -> Result<()> {
         params.text("wait_for_active_shards").unwrap_or_default().to_ascii_uppercase()
     );
     Err(ApiError::new(503, "unavailable_shards_exception", reason))
+}
+
+/// The pipeline that the request's parameters ask for.
+pub(super) fn asked_pipeline(params: &Params) -> Result<Option<&str>> {
+    match params.get("pipeline") {
+        Some("") => Err(ApiError::validation(["pipeline cannot be an empty string"])),
+        asked => Ok(asked),
+    }
 }
 
 /// The pipelines that a document goes through: the one asked for, else the index's default; then its final one.

@@ -193,7 +193,7 @@ impl Kv {
             ErrorKind::NoSpace,
             format!(
                 "the document store in [{}] refuses writes because an earlier one failed; free space on that disk or mend \
-                 it, then write again: the store recovers by itself",
+                 it: the store recovers by itself",
                 self.root.display()
             ),
         )

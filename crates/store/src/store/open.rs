@@ -18,7 +18,7 @@ use crate::names::new_uuid;
 use crate::readers::Readers;
 use crate::recent::Recent;
 use crate::state::IndexState;
-use crate::writer::{self, WriterContext};
+use crate::writer::{self, Request, WriterContext};
 
 /// Requests that may wait for the writer; their bytes are bounded too.
 const WRITER_QUEUE: usize = 1_024;
@@ -37,11 +37,22 @@ pub(super) fn open(options: StoreOptions) -> Result<Handle> {
     drop(db);
 
     let pits = Arc::new(Pits::new(options.max_open_pits));
-    let (listed, expiring) = (Arc::clone(&catalog), Arc::clone(&pits));
-    let pool =
-        Pool::start(Arc::clone(&kv), Box::new(move || listed.all()), Box::new(move || expiring.expire()))?;
-    let gate = Arc::new(Mutex::new(()));
     let (sender, requests) = mpsc::channel(WRITER_QUEUE);
+    let (listed, expiring) = (Arc::clone(&catalog), Arc::clone(&pits));
+    let (mending, writer) = (Arc::clone(&kv), sender.downgrade());
+    let looking = move || {
+        expiring.expire();
+        // The search index and readers need an open document store, also when nobody writes.
+        if mending.is_broken()
+            && mending.check_space().is_ok()
+            && let Some(writer) = writer.upgrade()
+        {
+            // A full queue has requests that do the same.
+            let _ = writer.try_send(Request::nothing());
+        }
+    };
+    let pool = Pool::start(Arc::clone(&kv), Box::new(move || listed.all()), Box::new(looking))?;
+    let gate = Arc::new(Mutex::new(()));
     let recent = Arc::new(Recent::default());
     let context = writer_context(&kv, &recent, &catalog, &pool, &pits, &gate);
     let writer = std::thread::Builder::new()

@@ -37,6 +37,13 @@ pub(crate) struct Request {
     pub(crate) permit: Option<OwnedSemaphorePermit>,
 }
 
+impl Request {
+    /// Writes nothing, but has the document store opened again where it is broken.
+    pub(crate) fn nothing() -> Self {
+        Self { writes: Vec::new(), bytes: 0, reply: oneshot::channel().0, permit: None }
+    }
+}
+
 type Changed = dyn Fn(&[Arc<crate::state::IndexState>]) + Send;
 
 /// What the writer needs of the rest of the store.
