@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
+use tributary_protocol::ops::merge;
 use tributary_store::{Action, Doc, ErrorKind, StoreError, UpdateAction};
 
 use crate::http::{ApiError, Result, position_of, token_name};
@@ -207,25 +208,6 @@ impl UpdateRequest {
         })?;
         Ok(UpdateAction::Put(bytes.into()))
     }
-}
-
-/// Merges changes into a document; whether anything changed (connector-api 2.6 has the rule).
-fn merge(stored: &mut Map<String, Value>, changes: Map<String, Value>) -> bool {
-    let mut changed = false;
-    for (key, new) in changes {
-        match (stored.get_mut(&key), new) {
-            (Some(Value::Object(old)), Value::Object(new)) => changed |= merge(old, new),
-            (Some(old), new) => {
-                changed |= *old != new;
-                *old = new;
-            }
-            (None, new) => {
-                stored.insert(key, new);
-                changed = true;
-            }
-        }
-    }
-    changed
 }
 
 #[cfg(test)]
