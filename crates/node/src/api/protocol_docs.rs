@@ -16,6 +16,8 @@ use crate::node::Node;
 
 /// Jobs and connectors that a list shows unless asked otherwise.
 const PAGE: i32 = 100;
+/// About what a connector takes as JSON, so that memory need not grow while one is written.
+const USUAL_BYTES: usize = 2 << 10;
 
 /// The two kinds of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -224,8 +226,10 @@ fn source(doc: &Doc) -> Result<Value, StoreError> {
 
 /// Much faster than printing the value, which goes through a formatter piece by piece.
 fn bytes(source: &Value) -> Result<Bytes, StoreError> {
-    let written = serde_json::to_vec(source);
-    written.map(Bytes::from).map_err(|error| StoreError::new(ErrorKind::Internal, error.to_string()))
+    let mut written = Vec::with_capacity(USUAL_BYTES);
+    let outcome = serde_json::to_writer(&mut written, source);
+    outcome.map_err(|error| StoreError::new(ErrorKind::Internal, error.to_string()))?;
+    Ok(written.into())
 }
 
 fn parse(id: &str, bytes: &Bytes) -> Result<Value, StoreError> {

@@ -253,7 +253,7 @@ impl Pool {
     /// Reports a failure to those who wait. What was not committed comes again from the document store.
     fn failed(&self, state: &IndexState, error: StoreError) {
         // Not every failure of a thread that writes tells its cause.
-        let full = if error.kind() == ErrorKind::Io { self.kv.check_space().err() } else { None };
+        let full = if error.kind() == ErrorKind::Io { self.kv.look_for_space().err() } else { None };
         let error = full.unwrap_or(error);
         tracing::warn!(index = state.name, %error, "bringing the search index up to date failed");
         lock(&state.search.engine).abandon();

@@ -23,12 +23,15 @@ use crate::error::{ErrorKind, Result, StoreError};
 use crate::model::{StoreOptions, SyncMode};
 use crate::sync::{lock, read, write};
 
-/// Memory of the tables that collect writes before they go to disk. Reads and writes wait while one is let go of, which takes
-/// the longer the more entries it has (some 10 ms for 20,000): small tables make many short waits of a few long ones. Bulk
-/// loads are as fast with them.
-const LOG_MEMTABLE: u64 = 4 << 20;
-const IDS_MEMTABLE: u64 = 512 << 10;
-const META_MEMTABLE: u64 = 512 << 10;
+/// Memory of the tables that collect writes before they go to disk. Writes are slower while one is read for that and let go
+/// of, which takes the longer, for each entry too, the more entries it has: those of small tables are still in the
+/// processor's cache. Bulk loads are as fast with them.
+const LOG_MEMTABLE: u64 = 2 << 20;
+const IDS_MEMTABLE: u64 = 256 << 10;
+const META_MEMTABLE: u64 = 256 << 10;
+/// For how long a look that found room on the disk holds: too short for anybody to write what is kept in reserve. A look takes
+/// a system call, and hundreds of small writes may want one at the same time.
+const ROOM_LASTS: Duration = Duration::from_millis(10);
 /// The journal's size at which the tables are forced to disk.
 const MAX_JOURNAL: u64 = 192 << 20;
 
@@ -120,6 +123,8 @@ pub(crate) struct Kv {
     cache_bytes: usize,
     sync: SyncMode,
     min_free: u64,
+    /// When the disk was last seen to have room.
+    had_room: Mutex<Option<Instant>>,
     current: RwLock<Option<Arc<Db>>>,
     /// A commit failed: nothing can be written before the database was opened again.
     broken: AtomicBool,
@@ -140,6 +145,7 @@ impl Kv {
             cache_bytes: options.cache_bytes,
             sync: options.sync,
             min_free: options.min_free_bytes,
+            had_room: Mutex::new(None),
             current: RwLock::new(Some(Arc::new(db))),
             broken: AtomicBool::new(false),
             last_commit: Mutex::new(None),
@@ -199,8 +205,21 @@ impl Kv {
         )
     }
 
-    /// Refuses writes while the disk is nearly full, so that what is acknowledged can still be worked up.
+    /// Refuses writes while the disk is nearly full, so that what is acknowledged can still be worked up. That there is room
+    /// holds for some milliseconds; that there is none is looked at anew each time.
     pub(crate) fn check_space(&self) -> Result<()> {
+        let mut had_room = lock(&self.had_room);
+        if had_room.is_some_and(|at| at.elapsed() < ROOM_LASTS) {
+            return Ok(());
+        }
+        *had_room = None;
+        self.look_for_space()?;
+        *had_room = Some(Instant::now());
+        Ok(())
+    }
+
+    /// As [`Kv::check_space`], by a look at this moment.
+    pub(crate) fn look_for_space(&self) -> Result<()> {
         let Some((free, total)) = disk_space(&self.root) else { return Ok(()) };
         let reserve = self.min_free.min(total / 10);
         if free >= reserve {
