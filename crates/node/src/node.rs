@@ -29,6 +29,7 @@ pub struct Node {
     pub(crate) pipelines: Arc<Pipelines>,
     pub(crate) templates: Arc<Templates>,
     pub(crate) scrolls: Arc<api::Scrolls>,
+    pub(crate) parsed: Arc<api::Parsed>,
     /// Held while a connector gets an index, so that no two get the same.
     pub(crate) index_names: Arc<tokio::sync::Mutex<()>>,
     /// What the caller may do.
@@ -67,6 +68,7 @@ impl Node {
             pipelines,
             templates,
             scrolls: Arc::default(),
+            parsed: Arc::default(),
             index_names: Arc::default(),
             rights: Rights::All,
         })

@@ -18,6 +18,7 @@ mod indices;
 mod ingest;
 mod keys;
 mod msearch;
+mod parsed;
 mod pit;
 mod protocol_docs;
 mod root;
@@ -32,6 +33,7 @@ mod written;
 
 use http::Method;
 
+pub(crate) use parsed::Parsed;
 pub(crate) use scroll::Scrolls;
 
 use crate::http::{BodyRule, Call, Endpoint, Judge, Reply, Result, Routes, handler};

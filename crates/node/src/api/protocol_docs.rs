@@ -114,9 +114,11 @@ impl Node {
     ) -> Result<Outcome> {
         let refused: Arc<Mutex<Option<ProtocolError>>> = Arc::default();
         let told = Arc::clone(&refused);
+        let parsed = Arc::clone(&self.parsed);
         let name = id.to_owned();
         let step = move |doc: Option<&Doc>| {
-            let stored = doc.map(source).transpose()?;
+            let known = |doc: &Doc| parsed.take(&name, &doc.source).map_or_else(|| source(doc), Ok);
+            let stored = doc.map(known).transpose()?;
             let decided = decide(stored);
             // Only the last answer counts.
             let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -124,7 +126,11 @@ impl Node {
             match decided {
                 Ok(Decision::Remove) => Ok(UpdateAction::Delete),
                 Ok(Decision::Write(change)) if change.outcome == Outcome::Noop => Ok(UpdateAction::Noop),
-                Ok(Decision::Write(change)) => Ok(UpdateAction::Put(bytes(&change.source)?)),
+                Ok(Decision::Write(change)) => {
+                    let written = bytes(&change.source)?;
+                    parsed.keep(&name, written.clone(), change.source);
+                    Ok(UpdateAction::Put(written))
+                }
                 Err(Refusal::Missing) => {
                     Err(StoreError::new(ErrorKind::DocumentMissing, format!("[{name}]: document missing")))
                 }
