@@ -160,7 +160,7 @@ pub(crate) struct TargetArgs {
     /// API key, encoded form. Prefer the environment variable: arguments can be seen by other users.
     #[arg(long, env = "TRIBUTARY_API_KEY", value_name = "KEY", hide_env_values = true)]
     pub(crate) api_key: Option<String>,
-    /// User name for basic authentication; the password comes from TRIBUTARY_PASSWORD.
+    /// User name for basic authentication; the password comes from TRIBUTARY_PASSWORD, or is asked for on a terminal.
     #[arg(long, env = "TRIBUTARY_USERNAME", value_name = "NAME")]
     pub(crate) username: Option<String>,
     /// PEM file with the authorities to trust, for https.

@@ -11,7 +11,7 @@ use tributary_settings::{Settings, Sources};
 
 use crate::args::TargetArgs;
 use crate::error::{CliError, Result};
-use crate::{convert, login};
+use crate::{convert, login, terminal};
 
 /// A person waits: what is away is told of soon.
 const IMPATIENT: RetryPolicy = RetryPolicy {
@@ -100,15 +100,19 @@ pub(crate) fn client(options: ClientOptions) -> Result<Client> {
     Ok(Client::new(options)?)
 }
 
-/// Who flags and environment say we are.
+/// Who flags and environment say we are. A person who has not set the password is asked for it.
 pub(crate) fn credentials(args: &TargetArgs) -> Result<Option<Auth>> {
     match (&args.api_key, &args.username) {
         (Some(key), _) => Ok(Some(Auth::ApiKey(Secret::new(key)))),
         (None, Some(user)) => {
-            let password = env::var(PASSWORD).map_err(|_| {
-                CliError::user(format!("user '{user}' has no password"))
-                    .hint(format!("set the variable {PASSWORD}"))
-            })?;
+            let password = match env::var(PASSWORD) {
+                Ok(password) => password,
+                Err(_) if terminal::can_ask() => terminal::ask(&format!("Password of '{user}'"), true)?,
+                Err(_) => {
+                    return Err(CliError::user(format!("user '{user}' has no password"))
+                        .hint(format!("set the variable {PASSWORD}")));
+                }
+            };
             Ok(Some(Auth::Basic { user: user.clone(), password: Secret::new(password) }))
         }
         (None, None) => Ok(None),

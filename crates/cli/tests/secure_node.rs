@@ -115,6 +115,26 @@ fn the_daemon_in_the_same_process_needs_no_credentials() {
 }
 
 #[test]
+fn a_check_does_not_blame_the_embedded_node_for_having_users() {
+    let world = World::new();
+    add_user(&world);
+    let mut node = start(&world, "serve", &[]);
+    let listen = node.url().replace("http://", "");
+    let path = world.path().join("config.yml").display().to_string();
+    let data = world.data().display().to_string();
+    fs::write(&path, format!("tributary:\n  data_dir: {data}\n  node.listen: {listen}\n")).unwrap();
+    let told = tributary().run(["check", "-c", &path]).success();
+    assert!(told.contains("the embedded node has users"), "{told}");
+    // Wrong credentials are a problem still.
+    let wrong = tributary().env("ELASTICSEARCH_PASSWORD", "not-the-password");
+    let credentials = "elasticsearch:\n  username: ann\n  password: ${ELASTICSEARCH_PASSWORD}\n";
+    fs::write(&path, format!("{credentials}tributary:\n  data_dir: {data}\n  node.listen: {listen}\n"))
+        .unwrap();
+    wrong.run(["check", "-c", &path]).failure(1);
+    stop(node);
+}
+
+#[test]
 fn quickstart_runs_on_a_node_with_users() {
     let world = World::new();
     world.write("one.md", "The quick brown fox");

@@ -4,8 +4,11 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use chrono::Utc;
-use tributary_client::{Client, ClientError, ConnectorSelector, RetryPolicy, Versioned};
+use tributary_client::{
+    Auth, Client, ClientError, ClientOptions, ConnectorSelector, ErrorKind, RetryPolicy, Versioned,
+};
 use tributary_daemon::Redactor;
+use tributary_node::UserFile;
 use tributary_protocol::{Connector, ConnectorId, JobType};
 use tributary_sdk::{Context, Env, Registry};
 use tributary_settings::Settings;
@@ -54,6 +57,12 @@ pub(super) async fn check(settings: &Settings, findings: &mut Findings) -> Resul
             client.probe().await.map(|server| (client, server))
         };
         match asked.await {
+            Err(error) if is_own_node_with_users(settings, &options, &error) => findings.warning(
+                host,
+                "the embedded node has users, so its connectors were not looked at: the daemon in its process needs \
+                 no credentials, this check does (elasticsearch.api_key, or elasticsearch.username and \
+                 elasticsearch.password)",
+            ),
             Err(error) => problem(findings, host, &error),
             Ok((client, server)) => {
                 findings.good(host, format!("answers, version {}", server.version));
@@ -69,6 +78,14 @@ pub(super) async fn check(settings: &Settings, findings: &mut Findings) -> Resul
         connectors(settings, &client, findings).await;
     }
     Ok(())
+}
+
+/// Whether it is the embedded node that asks for credentials: the configuration need not have any for it.
+fn is_own_node_with_users(settings: &Settings, options: &ClientOptions, error: &ClientError) -> bool {
+    settings.embedded()
+        && options.auth == Auth::None
+        && error.kind() == ErrorKind::Auth
+        && UserFile::new(&settings.tributary.node.users_file).names().is_ok_and(|names| !names.is_empty())
 }
 
 /// How connectors and jobs are written there.

@@ -5,7 +5,7 @@ use tributary_client::{Client, ErrorKind};
 use tributary_daemon::{Letter, LetterFilter, LetterPage, dead_letters, retry_dead_letters};
 use tributary_protocol::SyncJobId;
 
-use super::{find, judge, show, until_ended};
+use super::{find, judge, report, until_ended};
 use crate::args::TargetArgs;
 use crate::error::{CliError, Result, one_line};
 use crate::output::{self, Format};
@@ -123,6 +123,6 @@ pub(super) async fn retry(
         };
     }
     let ended = until_ended(&client, &retry).await?;
-    show::print(&ended, format)?;
+    report(&client, &ended, format).await?;
     judge(&ended)
 }

@@ -62,7 +62,7 @@ async fn start(id: &str, job_type: JobType, wait: bool, args: &TargetArgs, forma
         };
     }
     let ended = until_ended(&client, &job).await?;
-    show::print(&ended, format)?;
+    report(&client, &ended, format).await?;
     judge(&ended)
 }
 
@@ -141,15 +141,20 @@ async fn view(id: &str, watch: bool, args: &TargetArgs, format: Format) -> Resul
     if watch && !job.doc.status.is_final() {
         job = until_ended(&client, &job.id).await?;
     }
-    let letters = letters::of_job(&client, &job.id).await?;
+    report(&client, &job, format).await
+}
+
+/// Prints a job with its dead letters.
+async fn report(client: &Client, job: &Versioned<SyncJobId, SyncJob>, format: Format) -> Result<()> {
+    let letters = letters::of_job(client, &job.id).await?;
     if format == Format::Json {
-        let mut document = show::document(&job);
+        let mut document = show::document(job);
         if let Some(letters) = &letters {
             document["dead_letters"] = letters::value(letters)?;
         }
         return output::json(&document);
     }
-    show::print(&job, format)?;
+    show::print(job, format)?;
     letters.map_or(Ok(()), |letters| letters::show_some(&letters, &job.id))
 }
 

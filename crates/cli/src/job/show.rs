@@ -93,10 +93,11 @@ fn refused(refused: &Value) -> Result<()> {
     if all == 0 && rows.is_empty() {
         return Ok(());
     }
-    output::line(format!("\nleft out: {all} documents, {} of them named here", rows.len()))?;
     if rows.is_empty() {
-        return Ok(());
+        // They have dead letters, which name them.
+        return output::line(format!("\nleft out: {all} documents"));
     }
+    output::line(format!("\nleft out: {all} documents, {} of them named here", rows.len()))?;
     output::line(output::table(&["DOCUMENT", "KIND", "REASON"], &rows))
 }
 

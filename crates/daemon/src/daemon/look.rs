@@ -99,12 +99,12 @@ impl Loop {
     }
 }
 
-/// Removes the spools of jobs that are not open.
+/// Removes the spools of jobs that are not open, and those that a killed process left without a checkpoint.
 async fn sweep(root: PathBuf, open: HashSet<String>) {
     let sweeping = tokio::task::spawn_blocking(move || sweep_spools(&root, |job| open.contains(job)));
     match sweeping.await {
         Ok(Ok(0)) => {}
-        Ok(Ok(removed)) => tracing::info!(removed, "removed spools of jobs that are over"),
+        Ok(Ok(removed)) => tracing::info!(removed, "removed spools that no job can go on from"),
         Ok(Err(error)) => tracing::warn!(%error, "the folder of spools could not be looked through"),
         Err(error) => tracing::warn!(%error, "looking through the folder of spools failed"),
     }
