@@ -115,22 +115,29 @@ fn the_daemon_in_the_same_process_needs_no_credentials() {
 }
 
 #[test]
-fn a_check_does_not_blame_the_embedded_node_for_having_users() {
+fn a_check_does_not_blame_the_embedded_node_for_its_users_and_its_certificate() {
     let world = World::new();
     add_user(&world);
-    let mut node = start(&world, "serve", &[]);
-    let listen = node.url().replace("http://", "");
+    let (flags, certificate) = tls(&world);
+    let mut node = start(&world, "serve", &flags);
+    let listen = node.url().replace("https://", "");
     let path = world.path().join("config.yml").display().to_string();
-    let data = world.data().display().to_string();
-    fs::write(&path, format!("tributary:\n  data_dir: {data}\n  node.listen: {listen}\n")).unwrap();
+    let data = world.data().display();
+    let key = &flags[3];
+    let own = format!(
+        "tributary:\n  data_dir: {data}\n  node:\n    listen: {listen}\n    tls:\n      certificate: {certificate}\n      \
+         key: {key}\n"
+    );
+    fs::write(&path, &own).unwrap();
     let told = tributary().run(["check", "-c", &path]).success();
     assert!(told.contains("the embedded node has users"), "{told}");
     // Wrong credentials are a problem still.
-    let wrong = tributary().env("ELASTICSEARCH_PASSWORD", "not-the-password");
-    let credentials = "elasticsearch:\n  username: ann\n  password: ${ELASTICSEARCH_PASSWORD}\n";
-    fs::write(&path, format!("{credentials}tributary:\n  data_dir: {data}\n  node.listen: {listen}\n"))
-        .unwrap();
-    wrong.run(["check", "-c", &path]).failure(1);
+    fs::write(
+        &path,
+        format!("elasticsearch:\n  username: ann\n  password: wrong\n  ca_certs: {certificate}\n{own}"),
+    )
+    .unwrap();
+    tributary().run(["check", "-c", &path]).failure(1);
     stop(node);
 }
 
