@@ -122,7 +122,7 @@ fn a_check_does_not_blame_the_embedded_node_for_its_users_and_its_certificate() 
     let mut node = start(&world, "serve", &flags);
     let listen = node.url().replace("https://", "");
     let path = world.path().join("config.yml").display().to_string();
-    let data = world.data().display();
+    let data = world.data().display().to_string();
     let key = &flags[3];
     let own = format!(
         "tributary:\n  data_dir: {data}\n  node:\n    listen: {listen}\n    tls:\n      certificate: {certificate}\n      \

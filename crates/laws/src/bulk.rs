@@ -61,9 +61,17 @@ fn accepted(world: &World, input: &[u8], body: &Value) {
     }
 }
 
+fn unmarked(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text)
+}
+
 /// The actions of a body and what comes with them, read independently of the node.
 fn wanted(input: &[u8]) -> Vec<(String, Option<&[u8]>)> {
-    let mut lines = input.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    // Elasticsearch, too, skips a byte order mark at the beginning, and on each line.
+    let mut lines = unmarked(input).split(|byte| *byte == b'\n').map(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        unmarked(line)
+    });
     let mut wanted = Vec::new();
     while let Some(line) = lines.next() {
         if line.iter().all(u8::is_ascii_whitespace) {

@@ -1,13 +1,13 @@
 //! The body of a bulk request: pairs of lines, read without copying the documents.
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tributary_store::VersionType;
 
 use super::updates;
 use super::written::{Stated, sequence, version_type};
-use crate::http::{ApiError, Result, malformed_json, not_a_flag, token_name};
+use crate::http::{ApiError, BYTE_ORDER_MARK, Result, malformed_json, not_a_flag, token_name};
 use crate::update::UpdateRequest;
 
 /// What one item asks for.
@@ -137,10 +137,17 @@ impl Lines<'_> {
         let rest = self.body.get(self.at..).filter(|rest| !rest.is_empty())?;
         let length = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         let end = self.at + length;
-        let line = self.body.slice(self.at..end);
+        let mut line = self.body.slice(self.at..end);
         self.at = end + 1;
         self.number += 1;
-        Some(if line.last() == Some(&b'\r') { line.slice(..line.len() - 1) } else { line })
+        if line.last() == Some(&b'\r') {
+            line.truncate(line.len() - 1);
+        }
+        // Each line is a text of its own, which a byte order mark may begin.
+        if line.starts_with(BYTE_ORDER_MARK) {
+            line.advance(BYTE_ORDER_MARK.len());
+        }
+        Some(line)
     }
 }
 

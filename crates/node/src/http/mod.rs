@@ -18,6 +18,7 @@ pub(crate) use call::{BodyRule, Call, Endpoint, Judge, handler, parse_json, posi
 pub(crate) use dispatch::dispatch;
 pub(crate) use envelope::{ApiError, Result, malformed_json};
 pub(crate) use filter_path::matches as wildcard_matches;
+pub(crate) use forms::BYTE_ORDER_MARK;
 pub(crate) use params::{Params, not_a_flag, parse_time_ms};
 pub(crate) use reply::{Reply, to_json};
 pub(crate) use routes::Routes;

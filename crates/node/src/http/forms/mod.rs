@@ -22,14 +22,18 @@ pub(crate) enum Form {
     Smile,
 }
 
+/// With this some programs mark their texts as UTF-8; Elasticsearch skips it.
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// A body as JSON. An empty one stays empty.
 pub(crate) fn to_json(form: Form, body: Bytes) -> Result<Bytes> {
     if body.is_empty() {
         return Ok(body);
     }
     let read = match form {
-        // Some programs mark their texts as UTF-8.
-        Form::Json if body.starts_with(b"\xef\xbb\xbf") => return Ok(surrogates::joined(body.slice(3..))),
+        Form::Json if body.starts_with(BYTE_ORDER_MARK) => {
+            return Ok(surrogates::joined(body.slice(BYTE_ORDER_MARK.len()..)));
+        }
         Form::Json => return Ok(surrogates::joined(body)),
         Form::Yaml => yaml::read(&body),
         Form::Cbor => cbor::read(&body),
