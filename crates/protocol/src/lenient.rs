@@ -2,7 +2,7 @@
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::{Time, time};
 
@@ -75,13 +75,16 @@ pub(crate) fn optional_whole<'de, D: Deserializer<'de>>(deserializer: D) -> Resu
     let value = Value::deserialize(deserializer)?;
     let read = match &value {
         Value::Null => return Ok(None),
-        Value::Number(number) => {
-            number.as_i64().or_else(|| number.as_f64().filter(|n| n.fract() == 0.0).and_then(to_whole))
-        }
+        Value::Number(number) => whole_number(number),
         Value::String(text) => text.parse().ok(),
         _ => None,
     };
     read.map(Some).ok_or_else(|| serde::de::Error::custom(format!("{value} is no whole number")))
+}
+
+/// A number that is whole; none where it has a fraction, or 64 bits do not hold it.
+pub(crate) fn whole_number(number: &Number) -> Option<i64> {
+    number.as_i64().or_else(|| number.as_f64().filter(|n| n.fract() == 0.0).and_then(to_whole))
 }
 
 /// A number without its fraction; none where 64 bits do not hold it.

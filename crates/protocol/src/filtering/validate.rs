@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::evaluate::pattern;
 use super::rules::{DEFAULT_RULE, FilteringValidation, ValidationError, ValidationState};
+use crate::lenient::whole_number;
 
 /// Length from which an id is shortened in messages.
 const LONG_ID: usize = 32;
@@ -65,7 +66,9 @@ fn schema(rule: &Value) -> Vec<String> {
     }
     match members.get("order") {
         None => messages.push("data must contain 'order' property".to_owned()),
-        Some(Value::Number(_)) => {}
+        Some(Value::Number(order)) if whole_number(order).is_some() => {}
+        // The place of a rule can be nothing else, so it could not be read.
+        Some(Value::Number(_)) => messages.push("data.order must be a whole number".to_owned()),
         Some(_) => messages.push("data.order must be number".to_owned()),
     }
     messages
@@ -131,7 +134,7 @@ fn short(id: &str) -> String {
 mod tests {
     use super::*;
     use crate::Time;
-    use crate::filtering::default_filtering;
+    use crate::filtering::{Rule, default_filtering};
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -166,6 +169,22 @@ mod tests {
                 "data.order must be number",
             ]
         );
+    }
+
+    #[test]
+    fn the_order_of_a_rule_must_be_one_that_can_be_read() {
+        for (order, expected) in [
+            (json!(3), &[][..]),
+            (json!(-3.0), &[]),
+            (json!(1.5), &["data.order must be a whole number"]),
+            (json!(6.5e33), &["data.order must be a whole number"]),
+            (json!(u64::MAX), &["data.order must be a whole number"]),
+        ] {
+            let mut one = rule("r", "equals", "v");
+            one["order"] = order;
+            assert_eq!(messages(&json!([one])), expected, "{one}");
+            assert_eq!(serde_json::from_value::<Rule>(one.clone()).is_ok(), expected.is_empty(), "{one}");
+        }
     }
 
     #[test]
