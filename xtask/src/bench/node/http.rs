@@ -1,22 +1,49 @@
 //! A client as small as can be, so that what is measured is the server: HTTP/1.1 over one connection that stays open.
 
-use std::io::{BufRead, BufReader, Error, ErrorKind, Read, Result, Write};
+use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use mio::{Events, Interest, Poll, Token};
+
 /// Longer than any answer may take.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Bytes that are read at once.
+const READ: usize = 64 << 10;
+/// Header lines that an answer may have.
+const HEADERS: usize = 32;
+
+/// Status and body of an answer.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: Vec<u8>,
+}
+
+/// What is asked.
+pub(super) struct Request {
+    pub(super) method: &'static str,
+    pub(super) path: String,
+    pub(super) body: String,
+}
+
+impl Answer {
+    /// The body; anything but success is an error that shows the answer.
+    fn succeeded(self, method: &str, path: &str, address: &str) -> Result<Vec<u8>> {
+        if self.status < 300 {
+            return Ok(self.body);
+        }
+        let text = String::from_utf8_lossy(&self.body);
+        Err(Error::other(format!("{method} {path} at {address} answered {}: {text}", self.status)))
+    }
+}
 
 /// One connection.
 pub(super) struct Client {
     address: String,
-    stream: BufReader<TcpStream>,
-}
-
-/// Status and body of an answer.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+    stream: TcpStream,
+    buffer: Box<[u8]>,
+    read: Vec<u8>,
 }
 
 impl Client {
@@ -25,81 +52,176 @@ impl Client {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Self { address: address.to_owned(), stream: BufReader::with_capacity(64 << 10, stream) })
+        Ok(Self { address: address.to_owned(), stream, buffer: buffer(), read: Vec::new() })
     }
 
     /// Sends a request and reads the whole answer.
     pub(super) fn send(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer> {
-        let kind = if path.contains("_bulk") { "application/x-ndjson" } else { "application/json" };
-        let mut head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n",
-            self.address,
-            body.len()
-        );
-        if !body.is_empty() {
-            head.push_str(&format!("Content-Type: {kind}\r\n"));
-        }
-        head.push_str("\r\n");
-        let mut bytes = head.into_bytes();
         // Small requests in one packet.
         let (joined, rest) = body.split_at(if body.len() < 16 << 10 { body.len() } else { 0 });
+        let mut bytes = head(&self.address, method, path, body.len()).into_bytes();
         bytes.extend_from_slice(joined);
-        let stream = self.stream.get_mut();
-        stream.write_all(&bytes)?;
-        stream.write_all(rest)?;
-        self.answer()
+        self.stream.write_all(&bytes)?;
+        self.stream.write_all(rest)?;
+        self.read.clear();
+        loop {
+            receive(&mut self.stream, &mut self.buffer, &mut self.read)?;
+            if let Some(answer) = answer(&self.read)? {
+                return Ok(answer);
+            }
+        }
     }
 
     /// As [`Client::send`]; anything but success is an error that shows the answer.
     pub(super) fn succeed(&mut self, method: &str, path: &str, body: &str) -> Result<Vec<u8>> {
-        let answer = self.send(method, path, body.as_bytes())?;
-        if answer.status < 300 {
-            return Ok(answer.body);
+        self.send(method, path, body.as_bytes())?.succeeded(method, path, &self.address)
+    }
+}
+
+/// Many connections of one thread, each of which sends its next request when the last is answered: the clients'
+/// own threads would wait for the processor among the server's, and that would be measured.
+pub(super) struct Clients {
+    address: String,
+    poll: Poll,
+    buffer: Box<[u8]>,
+    connections: Vec<Connection>,
+}
+
+struct Connection {
+    stream: mio::net::TcpStream,
+    read: Vec<u8>,
+    asked: Request,
+}
+
+impl Clients {
+    pub(super) fn connect(address: &str, count: usize) -> Result<Self> {
+        let poll = Poll::new()?;
+        let mut connections = Vec::with_capacity(count);
+        for at in 0..count {
+            let stream = Client::connect(address)?.stream;
+            stream.set_nonblocking(true)?;
+            let mut stream = mio::net::TcpStream::from_std(stream);
+            poll.registry().register(&mut stream, Token(at), Interest::READABLE)?;
+            let asked = Request { method: "GET", path: String::new(), body: String::new() };
+            connections.push(Connection { stream, read: Vec::new(), asked });
         }
-        let text = String::from_utf8_lossy(&answer.body).into_owned();
-        Err(Error::other(format!("{method} {path} at {} answered {}: {text}", self.address, answer.status)))
+        Ok(Self { address: address.to_owned(), poll, buffer: buffer(), connections })
     }
 
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        if self.stream.read_line(&mut line)? == 0 {
-            return Err(Error::new(ErrorKind::UnexpectedEof, "the server closed the connection"));
+    /// Sends what `next` gives for each connection, until it gives nothing for any. Each answer must be one of success,
+    /// and is told to `next` as the answer of that connection.
+    pub(super) fn run(&mut self, mut next: impl FnMut(usize) -> Option<Request>) -> Result<()> {
+        let mut busy = 0;
+        for at in 0..self.connections.len() {
+            busy += usize::from(self.ask(at, next(at))?);
         }
-        Ok(line.trim_end().to_owned())
+        let mut events = Events::with_capacity(self.connections.len().max(1));
+        while busy > 0 {
+            self.poll.poll(&mut events, Some(PATIENCE))?;
+            if events.is_empty() {
+                return Err(Error::new(ErrorKind::TimedOut, "the server does not answer"));
+            }
+            for Token(at) in events.iter().map(mio::event::Event::token) {
+                if self.is_answered(at)? && !self.ask(at, next(at))? {
+                    busy -= 1;
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn answer(&mut self) -> Result<Answer> {
-        let malformed = || Error::new(ErrorKind::InvalidData, "that is no HTTP");
-        let first = self.line()?;
-        let status = first.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or_else(malformed)?;
-        let (mut length, mut chunked) = (0, false);
+    /// Sends a connection's request; whether there is one.
+    fn ask(&mut self, at: usize, request: Option<Request>) -> Result<bool> {
+        let (Some(connection), Some(request)) = (self.connections.get_mut(at), request) else {
+            return Ok(false);
+        };
+        let mut bytes = head(&self.address, request.method, &request.path, request.body.len());
+        bytes.push_str(&request.body);
+        // Nothing else is on its way, and there is more room than a small request needs.
+        connection.stream.write_all(bytes.as_bytes())?;
+        connection.asked = request;
+        Ok(true)
+    }
+
+    /// Reads what came on a connection; whether its answer is whole, and then it is one of success.
+    fn is_answered(&mut self, at: usize) -> Result<bool> {
+        let Some(Connection { stream, read, asked }) = self.connections.get_mut(at) else { return Ok(false) };
         loop {
-            let line = self.line()?.to_ascii_lowercase();
-            if line.is_empty() {
-                break;
+            let received = match receive(stream, &mut self.buffer, read) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                received => received?,
+            };
+            if let Some(answer) = answer(read)? {
+                read.clear();
+                answer.succeeded(asked.method, &asked.path, &self.address)?;
+                return Ok(true);
             }
-            if let Some(value) = line.strip_prefix("content-length:") {
-                length = value.trim().parse().map_err(|_| malformed())?;
-            }
-            chunked |= line.strip_prefix("transfer-encoding:").is_some_and(|value| value.trim() == "chunked");
-        }
-        let mut body = Vec::new();
-        loop {
-            if chunked {
-                length = usize::from_str_radix(&self.line()?, 16).map_err(|_| malformed())?;
-            }
-            let start = body.len();
-            body.resize(start + length, 0);
-            self.stream.read_exact(body.get_mut(start..).unwrap_or_default())?;
-            if !chunked {
-                break;
-            }
-            self.line()?;
-            if length == 0 {
-                break;
+            if received < READ {
+                return Ok(false);
             }
         }
-        Ok(Answer { status, body })
+    }
+}
+
+fn buffer() -> Box<[u8]> {
+    vec![0; READ].into_boxed_slice()
+}
+
+/// The head of a request.
+fn head(address: &str, method: &str, path: &str, length: usize) -> String {
+    let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nContent-Length: {length}\r\n");
+    if length > 0 {
+        let kind = if path.contains("_bulk") { "application/x-ndjson" } else { "application/json" };
+        head.push_str("Content-Type: ");
+        head.push_str(kind);
+        head.push_str("\r\n");
+    }
+    head.push_str("\r\n");
+    head
+}
+
+/// Reads once; what came is added to what was read before. Returns how much that is.
+fn receive(stream: &mut impl Read, buffer: &mut [u8], read: &mut Vec<u8>) -> Result<usize> {
+    let received = stream.read(buffer)?;
+    if received == 0 {
+        return Err(Error::new(ErrorKind::UnexpectedEof, "the server closed the connection"));
+    }
+    read.extend_from_slice(buffer.get(..received).unwrap_or_default());
+    Ok(received)
+}
+
+/// The answer that was read, once all of it is there.
+fn answer(read: &[u8]) -> Result<Option<Answer>> {
+    let malformed =
+        |why: &dyn std::fmt::Display| Error::new(ErrorKind::InvalidData, format!("that is no HTTP: {why}"));
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
+    let mut head = httparse::Response::new(&mut headers);
+    let httparse::Status::Complete(start) = head.parse(read).map_err(|error| malformed(&error))? else {
+        return Ok(None);
+    };
+    let status = head.code.unwrap_or_default();
+    let header = |name: &str| {
+        let found = head.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+        found.and_then(|header| std::str::from_utf8(header.value).ok())
+    };
+    let mut rest = read.get(start..).unwrap_or_default();
+    if header("transfer-encoding") != Some("chunked") {
+        let length: usize =
+            header("content-length").unwrap_or("0").parse().map_err(|error| malformed(&error))?;
+        return Ok(rest.get(..length).map(|body| Answer { status, body: body.to_vec() }));
+    }
+    let mut body = Vec::new();
+    loop {
+        let parsed = httparse::parse_chunk_size(rest).map_err(|_| malformed(&"a chunk's size"))?;
+        let httparse::Status::Complete((start, length)) = parsed else { return Ok(None) };
+        let end = start + length as usize;
+        // The line break after each chunk.
+        let (Some(chunk), Some(after)) = (rest.get(start..end), rest.get(end + 2..)) else { return Ok(None) };
+        if length == 0 {
+            return Ok(Some(Answer { status, body }));
+        }
+        body.extend_from_slice(chunk);
+        rest = after;
     }
 }
 

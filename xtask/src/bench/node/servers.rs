@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::http::Client;
+use super::http::{Client, Clients};
 
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -102,6 +102,11 @@ pub(in crate::bench) fn elasticsearch(root: &Path, which: &str, base: &Path) -> 
 impl Server {
     pub(super) fn client(&self) -> Result<Client> {
         Client::connect(&self.address)
+    }
+
+    /// So many connections that one thread serves.
+    pub(super) fn clients(&self, count: usize) -> Result<Clients> {
+        Clients::connect(&self.address, count)
     }
 
     /// MiB of memory that the process has resident.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::documents::{self, Numbers};
-use super::http::Client;
+use super::http::{Client, Request};
 use super::servers::Server;
 
 /// How long requests of one kind took.
@@ -123,34 +123,31 @@ fn steadily(
     server: &Server,
     clients: usize,
     during: Duration,
-    request: impl Fn(usize, usize) -> (&'static str, String, String) + Sync,
+    request: impl Fn(usize, usize) -> Request,
 ) -> Result<Times> {
-    let all = on_all(server, clients, |at, client| {
-        let (mut times, begin) = (Times::default(), Instant::now());
-        for n in 0.. {
-            if begin.elapsed() >= during {
-                break;
-            }
-            let (method, path, body) = request(at, n);
-            let start = Instant::now();
-            client.succeed(method, &path, &body)?;
+    let (mut times, begin) = (Times::default(), Instant::now());
+    let mut sent: Vec<(usize, Instant)> = vec![(0, begin); clients];
+    server.clients(clients)?.run(|at| {
+        let (n, start) = sent.get_mut(at)?;
+        if *n > 0 {
             times.0.push(start.elapsed());
         }
-        Ok(times)
+        if begin.elapsed() >= during {
+            return None;
+        }
+        let next = request(at, *n);
+        (*n, *start) = (*n + 1, Instant::now());
+        Some(next)
     })?;
-    let mut times = Times::default();
-    all.into_iter().for_each(|more| times.add(more));
     Ok(times)
 }
 
 /// Partial updates, each client of a document of its own.
 pub(super) fn updates(server: &Server, index: &str, clients: usize, during: Duration) -> Result<Times> {
-    steadily(server, clients, during, |at, n| {
-        (
-            "POST",
-            format!("/{index}/_update/client-{at}"),
-            format!("{{\"doc\":{{\"size\":{n}}},\"doc_as_upsert\":true}}"),
-        )
+    steadily(server, clients, during, |at, n| Request {
+        method: "POST",
+        path: format!("/{index}/_update/client-{at}"),
+        body: format!("{{\"doc\":{{\"size\":{n}}},\"doc_as_upsert\":true}}"),
     })
 }
 
@@ -172,14 +169,11 @@ pub(super) fn connector_updates(
 ) -> Result<Times> {
     steadily(server, clients, during, |at, n| {
         let connector = format!("/_connector/bench-{}", if same { 0 } else { at });
-        match n % 2 {
-            0 => ("PUT", format!("{connector}/_check_in"), String::new()),
-            _ => (
-                "PUT",
-                format!("{connector}/_last_sync"),
-                format!("{{\"last_indexed_document_count\": {n}}}"),
-            ),
-        }
+        let (path, body) = match n % 2 {
+            0 => ("_check_in", String::new()),
+            _ => ("_last_sync", format!("{{\"last_indexed_document_count\": {n}}}")),
+        };
+        Request { method: "PUT", path: format!("{connector}/{path}"), body }
     })
 }
 
