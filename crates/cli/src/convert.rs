@@ -100,12 +100,16 @@ fn selection(settings: &Settings, client: &ClientOptions) -> Result<Selection> {
         let mut selected = SelectedConnector::new(ConnectorId::from(entry.connector_id.clone()));
         selected.service_type.clone_from(&entry.service_type);
         if let Some(key) = &entry.api_key {
-            let own = client.clone().auth(Auth::ApiKey(Secret::new(key.reveal())));
-            selected.content_client = Some(Client::new(own)?);
+            selected.content_client = Some(content_client(client, key)?);
         }
         selection.ids.push(selected);
     }
     Ok(selection)
+}
+
+/// The client of a connector's content, where that has a key of its own.
+pub(crate) fn content_client(client: &ClientOptions, key: &tributary_settings::Secret) -> Result<Client> {
+    Ok(Client::new(client.clone().auth(Auth::ApiKey(Secret::new(key.reveal()))))?)
 }
 
 /// Every secret of the configuration, to hide it in what is logged.

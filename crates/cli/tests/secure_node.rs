@@ -6,6 +6,8 @@ mod support;
 
 use std::fs;
 
+use reqwest_of_elasticsearch::blocking;
+use serde_json::json;
 use support::{LONG, World, parse, stop, tributary};
 use tributary_harness::{Binary, Process};
 
@@ -137,7 +139,52 @@ fn a_check_does_not_blame_the_embedded_node_for_its_users_and_its_certificate() 
         format!("elasticsearch:\n  username: ann\n  password: wrong\n  ca_certs: {certificate}\n{own}"),
     )
     .unwrap();
-    tributary().run(["check", "-c", &path]).failure(1);
+    let ended = tributary().run(["check", "-c", &path]);
+    assert!(ended.stdout.contains("unable to authenticate user [ann]"), "{}", ended.stdout);
+    ended.failure(1);
+    stop(node);
+}
+
+#[test]
+fn a_check_names_the_rights_that_a_key_lacks() {
+    let world = World::new();
+    add_user(&world);
+    let mut node = start(&world, "serve", &[]);
+    let url = node.url();
+    let files = format!("directory={}", world.files().display());
+    let create = ["connector", "create", "--service-type", "dir", "--index", "docs", "--id", "files"];
+    ann().run(create.iter().chain(&["--set", &files, "--host", &url])).success();
+    let path = world.path().join("config.yml").display().to_string();
+    let check = |cluster: &[&str], on_content: &[&str]| {
+        let rights = json!({"cluster": cluster, "indices": [
+            {"names": [".elastic-connectors*"], "privileges": ["read", "write", "view_index_metadata"]},
+            {"names": ["docs", ".tributary-dead-letters"], "privileges": on_content},
+        ]});
+        let body = json!({"name": "limited", "role_descriptors": {"limited": rights}});
+        let made = blocking::Client::new()
+            .post(format!("{url}/_security/api_key"))
+            .basic_auth("ann", Some(PASSWORD))
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .and_then(|answer| answer.text())
+            .unwrap();
+        let key = parse(&made)["encoded"].as_str().unwrap().to_owned();
+        fs::write(&path, format!("elasticsearch:\n  host: {url}\n  api_key: {key}\n")).unwrap();
+        tributary().run(["check", "-c", &path])
+    };
+    let cluster = ["monitor", "manage_connector", "read_pipeline"];
+    let content = ["read", "write", "create_index", "view_index_metadata", "maintenance"];
+    let told = check(&cluster, &content).success();
+    assert!(!told.contains("rights"), "{told}");
+    let ended = check(&cluster[..2], &content[..1]);
+    let line = ended.stdout.lines().find(|line| line.contains("connector 'files'")).unwrap_or_default();
+    for missing in ["read_pipeline on the cluster", "create_index, maintenance, ", "write on 'docs'"] {
+        assert!(line.contains(missing), "{missing}: {}", ended.stdout);
+    }
+    let line = ended.stdout.lines().find(|line| line.contains("lacks rights") && !line.contains("docs'"));
+    assert!(line.is_some_and(|line| line.contains("on '.tributary-dead-letters'")), "{}", ended.stdout);
+    ended.failure(1);
     stop(node);
 }
 

@@ -25,8 +25,8 @@ mod wire;
 pub use client::Client;
 pub use control::*;
 pub use data::{
-    BulkAnswer, BulkBody, BulkBuilder, BulkError, BulkItem, BulkOp, BulkResult, DocVersion, Hit, License,
-    LicenseLevel, PushError,
+    BulkAnswer, BulkBody, BulkBuilder, BulkError, BulkItem, BulkOp, BulkResult, DocVersion, Hit,
+    IndexPrivileges, License, LicenseLevel, MissingPrivileges, PushError,
 };
 pub use error::{ClientError, ErrorKind, Result};
 pub use options::{Auth, ClientOptions, ControlChoice, Gzip, WaitPauses};

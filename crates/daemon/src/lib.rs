@@ -19,6 +19,7 @@ mod observe;
 mod options;
 mod plan;
 mod redact;
+mod rights;
 mod run;
 mod service;
 mod status;
@@ -34,5 +35,6 @@ pub use letters::{
 pub use metrics::Metrics;
 pub use options::*;
 pub use redact::Redactor;
+pub use rights::{CONTENT_INDICES, Lacking, MANAGE_CONNECTOR, MONITOR, PROTOCOL_INDICES, READ_PIPELINE};
 pub use run::{ClusterIndex, content_index};
 pub use status::{DaemonStatus, RunningSync};

@@ -11,7 +11,9 @@ use futures::stream::{self, StreamExt as _};
 use serde_json::{Value, json};
 use support::{Rig, World, until};
 use tributary_client::{Auth, Client, ClientOptions, ErrorKind};
-use tributary_daemon::{SyncRequest, sync_now};
+use tributary_daemon::{
+    CONTENT_INDICES, DaemonOptions, Lacking, MONITOR, PROTOCOL_INDICES, READ_PIPELINE, SyncRequest, sync_now,
+};
 use tributary_engine::{Control, Progress};
 use tributary_harness::{Elasticsearch, Major};
 use tributary_protocol::{JobType, SyncStatus};
@@ -74,6 +76,21 @@ async fn trouble(url: &str, rights: &Value, own: Option<&Value>) -> Option<Strin
     if let Some(own) = own {
         options.connectors.ids[0].content_client = Some(limited(url, "own", own).await);
     }
+    // What a check says.
+    let connector = rig.connector().await;
+    let of_content = options.connectors.ids[0].content_client.as_ref().unwrap_or(&ours);
+    let lacking = [
+        Lacking::for_service(&ours, false).await.unwrap(),
+        Lacking::for_content(of_content, &connector).await.unwrap(),
+    ];
+    let trouble = tried(&ours, &rig, &options).await;
+    let told = lacking.iter().any(|lacking| !lacking.is_empty());
+    assert_eq!(told, trouble.is_some(), "a check says {lacking:?}, and what happens is {trouble:?}");
+    trouble
+}
+
+/// What goes wrong.
+async fn tried(ours: &Client, rig: &Rig, options: &DaemonOptions) -> Option<String> {
     // As a daemon does when it starts.
     if let Err(error) = ours.ensure_protocol_indices().await {
         return Some(error.to_string());
@@ -82,7 +99,7 @@ async fn trouble(url: &str, rights: &Value, own: Option<&Value>) -> Option<Strin
         let connector = rig.connector.clone();
         let request = SyncRequest { connector, job_type, plan: false, allow_deletes: false };
         let (registry, progress, control) = (support::registry(), Progress::new(), Control::new());
-        let syncing = sync_now(&ours, &registry, &options, request, progress, control);
+        let syncing = sync_now(ours, &registry, options, request, progress, control);
         let outcome = match syncing.await {
             Ok(outcome) => outcome,
             Err(error) => return Some(error.to_string()),
@@ -134,6 +151,15 @@ async fn rights_can_be_split(url: &str) {
     own["indices"][0]["names"] = json!(["search-*", ".search-acl-filter-search-*"]);
     assert_eq!(trouble(url, &daemons, Some(&own)).await, None);
     assert!(trouble(url, &daemons, None).await.is_some(), "the daemon may not write the index");
+}
+
+/// What a check asks for is what the page names.
+#[test]
+fn the_page_names_the_rights_that_are_asked_for() {
+    let page = rights();
+    assert_eq!(page["cluster"], json!([MONITOR, READ_PIPELINE]));
+    assert_eq!(page["indices"][0]["privileges"], json!(PROTOCOL_INDICES));
+    assert_eq!(page["indices"][1]["privileges"], json!(CONTENT_INDICES));
 }
 
 /// The protocol's indices are created by whoever may manage them, and only needed by the others.

@@ -7,7 +7,7 @@ use chrono::Utc;
 use tributary_client::{
     Auth, Client, ClientError, ClientOptions, ConnectorSelector, ErrorKind, RetryPolicy, Versioned,
 };
-use tributary_daemon::Redactor;
+use tributary_daemon::{Lacking, Redactor};
 use tributary_node::UserFile;
 use tributary_protocol::{Connector, ConnectorId, JobType};
 use tributary_sdk::{Context, Env, Registry};
@@ -79,7 +79,8 @@ pub(super) async fn check(settings: &Settings, findings: &mut Findings) -> Resul
     }
     if let Some((client, has_api)) = answering {
         findings.good("control", control(settings, has_api));
-        connectors(settings, &client, findings).await;
+        lacking(findings, "rights", Lacking::for_service(&client, has_api).await);
+        connectors(settings, &options, &client, findings).await?;
     }
     Ok(())
 }
@@ -106,6 +107,18 @@ fn control(settings: &Settings, has_api: bool) -> &'static str {
     }
 }
 
+/// Rights that the daemon needs and does not have.
+fn lacking(findings: &mut Findings, what: &str, asked: Result<Lacking, ClientError>) {
+    match asked {
+        Ok(lacking) if lacking.is_empty() => {}
+        Ok(lacking) => {
+            let mend = "give the user or API key these rights; docs/operate.md lists all under \"Rights\"";
+            findings.problem(what, format!("lacks rights: {lacking}"), mend);
+        }
+        Err(error) => problem(findings, what, &error),
+    }
+}
+
 fn problem(findings: &mut Findings, what: &str, error: &ClientError) {
     findings.problem(what, error, error.hint().unwrap_or("see the server's log"));
 }
@@ -124,7 +137,12 @@ fn data_folder(settings: &Settings, findings: &mut Findings) {
     }
 }
 
-async fn connectors(settings: &Settings, client: &Client, findings: &mut Findings) {
+async fn connectors(
+    settings: &Settings,
+    options: &ClientOptions,
+    client: &Client,
+    findings: &mut Findings,
+) -> Result<()> {
     let listed: Vec<ConnectorId> =
         settings.connectors.iter().map(|entry| ConnectorId::from(entry.connector_id.clone())).collect();
     let types = settings.service.service_types.clone();
@@ -133,7 +151,10 @@ async fn connectors(settings: &Settings, client: &Client, findings: &mut Finding
         ConnectorSelector { ids: listed.clone(), service_types: types, all, include_deleted: false };
     let found = match client.connectors(&selector).await {
         Ok(found) => found,
-        Err(error) => return problem(findings, "connectors", &error),
+        Err(error) => {
+            problem(findings, "connectors", &error);
+            return Ok(());
+        }
     };
     for missing in listed.iter().filter(|id| found.iter().all(|found| found.id != **id)) {
         let mend = "create it with `tributary connector create`, or take it out of the configuration";
@@ -145,9 +166,14 @@ async fn connectors(settings: &Settings, client: &Client, findings: &mut Finding
     let registry = tributary_connectors::registry();
     for connector in &found {
         let entry = settings.connectors.iter().find(|entry| entry.connector_id == connector.id.as_str());
+        let key = entry.and_then(|entry| entry.api_key.as_ref());
+        let own = key.map(|key| convert::content_client(options, key)).transpose()?;
+        let asked = Lacking::for_content(own.as_ref().unwrap_or(client), &connector.doc).await;
+        lacking(findings, &format!("connector '{}'", connector.id), asked);
         let service_type = entry.and_then(|entry| entry.service_type.as_deref());
         source(connector, service_type, &registry, settings, findings).await;
     }
+    Ok(())
 }
 
 /// Checks one connector's document, and its source by connecting to it.

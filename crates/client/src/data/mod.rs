@@ -6,6 +6,7 @@ mod bulk_plain;
 mod hit;
 mod index;
 mod license;
+mod privileges;
 mod scan;
 
 pub use bulk::{BulkBody, BulkBuilder, BulkOp, PushError};
@@ -14,4 +15,5 @@ pub use hit::{DocVersion, Hit};
 pub(crate) use hit::{RawHit, SearchAnswer};
 pub(crate) use index::path_part;
 pub use license::{License, LicenseLevel};
+pub use privileges::{IndexPrivileges, MissingPrivileges};
 pub(crate) use scan::Walk;
