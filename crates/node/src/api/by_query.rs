@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::{Map, Value, json};
-use tributary_store::{
-    Action, Condition, ErrorKind, Hit, Outcome, Query, SearchRequest, SortKey, StoreError, WriteOp,
-};
+use tributary_store::{Action, Condition, ErrorKind, Hit, Outcome, Query, SearchRequest, SortKey, WriteOp};
 
 use super::Table;
 use super::written::{Piped, pipe, pipeline_names};
@@ -76,6 +74,15 @@ struct Done {
     noops: u64,
     conflicts: u64,
     failures: Vec<Value>,
+    /// The highest of all failures.
+    status: u16,
+}
+
+impl Done {
+    fn fail(&mut self, index: &str, id: &str, cause: &Value, status: u16) {
+        self.status = self.status.max(status);
+        self.failures.push(json!({"index": index, "id": id, "cause": cause, "status": status}));
+    }
 }
 
 struct Asked {
@@ -133,11 +140,6 @@ impl Asked {
 async fn run(node: Arc<Node>, call: Call, work: Work) -> Result<Reply> {
     let start = Instant::now();
     let asked = Asked::read(&call, &work)?;
-    if let Work::Update { pipeline: Some(name) } = &work
-        && name != "_none"
-    {
-        node.pipelines.require(name)?;
-    }
     let refresh = Refresh::flag(&call)?;
     let indices = node.resolve_names(call.var("index"), resolve_options(&call)?)?;
     if refresh != Refresh::Later {
@@ -153,8 +155,7 @@ async fn run(node: Arc<Node>, call: Call, work: Work) -> Result<Reply> {
         ended?;
         node.refresh_after(refresh, &indices).await?;
     }
-    let status = if done.failures.is_empty() { 200 } else { 409 };
-    Ok(Reply::status(status, body(&done, &work, start).into()))
+    Ok(Reply::status(done.status.max(200), body(&done, &work, start).into()))
 }
 
 async fn walk(
@@ -195,6 +196,11 @@ async fn walk(
 }
 
 async fn write(node: &Arc<Node>, hits: &[Hit], work: &Work, proceed: bool, done: &mut Done) -> Result<()> {
+    if let Work::Update { pipeline: Some(name) } = work
+        && name.is_empty()
+    {
+        return Err(ApiError::validation(hits.iter().map(|_| "pipeline cannot be an empty string")));
+    }
     let mut ops = Vec::with_capacity(hits.len());
     let mut target: Option<Target> = None;
     for hit in hits {
@@ -207,11 +213,16 @@ async fn write(node: &Arc<Node>, hits: &[Hit], work: &Work, proceed: bool, done:
                     _ => node.target(&hit.index, false).await?,
                 };
                 let names = pipeline_names(pipeline.as_deref(), &here);
-                let piped = pipe(&node.pipelines, &names, hit.index.clone(), Some(hit.id.clone()), source)?;
+                let piped = pipe(&node.pipelines, &names, hit.index.clone(), Some(hit.id.clone()), source);
                 target = Some(here);
                 match piped {
-                    Piped::Write { source, .. } => Action::Index(source),
-                    Piped::Dropped => {
+                    Ok(Piped::Write { source, .. }) => Action::Index(source),
+                    // The others of the batch are written all the same.
+                    Err(error) => {
+                        done.fail(&hit.index, &hit.id, &error.item(), error.status().as_u16());
+                        continue;
+                    }
+                    Ok(Piped::Dropped) => {
                         done.noops += 1;
                         continue;
                     }
@@ -230,20 +241,16 @@ async fn write(node: &Arc<Node>, hits: &[Hit], work: &Work, proceed: bool, done:
                 Outcome::NotFound | Outcome::Noop => done.noops += 1,
                 Outcome::Created | Outcome::Updated => done.updated += 1,
             },
-            Err(error) if error.kind() == ErrorKind::VersionConflict => {
-                done.conflicts += 1;
-                if !proceed {
-                    done.failures.push(failure(&index, &id, &error));
+            Err(error) => {
+                let is_conflict = error.kind() == ErrorKind::VersionConflict;
+                done.conflicts += u64::from(is_conflict);
+                if !(is_conflict && proceed) {
+                    done.fail(&index, &id, &error.to_value(), error.status());
                 }
             }
-            Err(error) => return Err(error.into()),
         }
     }
     Ok(())
-}
-
-fn failure(index: &str, id: &str, error: &StoreError) -> Value {
-    json!({"index": index, "id": id, "cause": error.to_value(), "status": error.status()})
 }
 
 fn body(done: &Done, work: &Work, start: Instant) -> Map<String, Value> {
