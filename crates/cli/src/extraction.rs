@@ -13,7 +13,7 @@ use tributary_engine::{Extraction, TextExtractor};
 use tributary_sdk::{Error, ErrorKind};
 use tributary_settings::{ExtractionService, Settings};
 
-use crate::error::{CliError, Result};
+use crate::error::{CliError, Result, deepest};
 
 /// How long a check waits.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -117,11 +117,7 @@ fn unreachable(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "did not answer in time (extraction_service.timeout)".to_owned();
     }
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    format!("cannot be reached: {cause}")
+    format!("cannot be reached: {}", deepest(error))
 }
 
 /// A file in the folder that is shared with the service; removed when dropped.

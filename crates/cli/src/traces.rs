@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,7 +19,7 @@ use tracing_subscriber::layer::Layer as _;
 use tributary_daemon::Redactor;
 use tributary_settings::Otlp;
 
-use crate::error::{CliError, Result};
+use crate::error::{CliError, Result, deepest};
 use crate::logging::{self, Part};
 
 /// Time for one request to the collector.
@@ -64,7 +65,8 @@ fn build(otlp: &Otlp, worker: String, redactor: Redactor) -> Result<SdkTracerPro
         let authority = reqwest::Certificate::from_pem(&pem).map_err(|error| failed(&error))?;
         client = client.add_root_certificate(authority);
     }
-    let client = Collector(client.build().map_err(|error| failed(&error))?);
+    let cause = Cause::default();
+    let client = Collector { client: client.build().map_err(|error| failed(&error))?, cause: cause.clone() };
     let headers = otlp.headers.iter().map(|(name, value)| (name.clone(), value.reveal().to_owned()));
     let exporter = opentelemetry_otlp::SpanExporter::builder()
         .with_http()
@@ -79,23 +81,44 @@ fn build(otlp: &Otlp, worker: String, redactor: Redactor) -> Result<SdkTracerPro
         .with_attribute(KeyValue::new("service.version", env!("CARGO_PKG_VERSION")))
         .with_attribute(KeyValue::new("service.instance.id", worker));
     let address = otlp.endpoint.to_string();
-    let exporter = Told { exporter: Clean { exporter, redactor }, address, failing: AtomicBool::new(false) };
+    let exporter = Clean { exporter, redactor };
+    let exporter = Told { exporter, address, failing: AtomicBool::new(false), cause };
     Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource.build()).build())
 }
 
 /// The HTTP client of the exporter, which has a thread of its own.
 #[derive(Debug)]
-struct Collector(reqwest::blocking::Client);
+struct Collector {
+    client: reqwest::blocking::Client,
+    cause: Cause,
+}
 
 #[async_trait]
 impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> std::result::Result<Response<Bytes>, HttpError> {
-        let answer = self.0.execute(request.try_into()?)?;
+        let answer = self.client.execute(request.try_into()?).inspect_err(|error| self.cause.set(error))?;
         let mut response = Response::builder().status(answer.status());
         if let Some(headers) = response.headers_mut() {
             headers.clone_from(answer.headers());
         }
         Ok(response.body(answer.bytes()?)?)
+    }
+}
+
+/// Why the last request failed: the exporter says that there was a network error, and not which.
+#[derive(Clone, Debug, Default)]
+struct Cause(Arc<Mutex<Option<String>>>);
+
+impl Cause {
+    fn set(&self, error: &reqwest::Error) {
+        let text = if error.is_timeout() { "no answer in time".to_owned() } else { deepest(error) };
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(text);
+    }
+
+    /// The cause in brackets, where one is known.
+    fn take(&self) -> String {
+        let cause = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        cause.map_or(String::new(), |cause| format!(" ({cause})"))
     }
 }
 
@@ -105,6 +128,7 @@ struct Told<E> {
     exporter: E,
     address: String,
     failing: AtomicBool,
+    cause: Cause,
 }
 
 impl<E: SpanExporter> SpanExporter for Told<E> {
@@ -113,8 +137,9 @@ impl<E: SpanExporter> SpanExporter for Told<E> {
         let was_failing = self.failing.swap(outcome.is_err(), Ordering::Relaxed);
         match &outcome {
             Err(error) if !was_failing => tracing::warn!(
-                "traces are lost: the collector at {} does not take them: {error} (check tributary.otlp)",
-                self.address
+                "traces are lost: the collector at {} does not take them: {error}{} (check tributary.otlp)",
+                self.address,
+                self.cause.take()
             ),
             Ok(()) if was_failing => tracing::info!("the collector at {} takes traces again", self.address),
             _ => {}
