@@ -231,7 +231,7 @@ async fn a_file_that_changes_while_it_is_read_is_never_read_half() {
         let stop = Arc::clone(&stop);
         move || {
             let mut file = fs::OpenOptions::new().write(true).open(path).unwrap();
-            for letter in [b'b', b'a'].into_iter().cycle() {
+            for letter in b"ba".iter().copied().cycle() {
                 // In pieces, so that there is a time when the file is half one and half the other.
                 file.rewind().unwrap();
                 for piece in vec![letter; SIZE].chunks(SIZE / 16) {

@@ -113,7 +113,7 @@ impl Stats {
             "max" => self.max,
             "avg" => self.avg(),
             "sum" => Some(self.sum.value),
-            "sum_of_squares" => Some(self.squares.value).filter(|_| self.count > 0),
+            "sum_of_squares" => (self.count > 0).then_some(self.squares.value),
             "variance" | "variance_population" => self.population(),
             "variance_sampling" => self.sampling(),
             "std_deviation" | "std_deviation_population" => self.population().map(f64::sqrt),

@@ -24,7 +24,7 @@ pub(super) fn purge_some(kv: &Kv, index: u32) -> Result<bool> {
         }
     }
     if count == 0 {
-        for kind in [b'c', b's', b'd'] {
+        for kind in *b"csd" {
             batch.remove(&db.meta, meta_key(kind, index));
         }
     }
