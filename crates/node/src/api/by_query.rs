@@ -53,7 +53,7 @@ pub(super) fn routes(table: &mut Table) {
         run(node, call, Work::Delete)
     });
     table.on("POST", &["/{index}/_update_by_query"], PARAMS, BodyRule::Optional, |node, call| {
-        let pipeline = call.params.text("pipeline").map(str::to_owned);
+        let pipeline = call.params.get("pipeline").map(str::to_owned);
         run(node, call, Work::Update { pipeline })
     });
 }
