@@ -246,14 +246,19 @@ impl<'a> Reader<'a> {
         Ok(char::from_u32(first).unwrap_or('\u{fffd}'))
     }
 
-    /// The next key of the object that was opened, with the offset of its quote; `None` at its end.
+    /// The next key of the object that was opened; `None` at its end.
     /// `first` must be true for the first call after `ObjectStart`.
     pub(crate) fn key(&mut self, first: &mut bool) -> Result<Option<Cow<'a, str>>> {
+        if self.member(first)? { self.member_key().map(Some) } else { Ok(None) }
+    }
+
+    /// Whether another member of the object that was opened follows; the reader then stands at the quote of its key.
+    pub(crate) fn member(&mut self, first: &mut bool) -> Result<bool> {
         match self.peek() {
             Some(b'}') => {
                 self.pos += 1;
                 self.depth -= 1;
-                return Ok(None);
+                return Ok(false);
             }
             Some(b',') if !*first => self.pos += 1,
             Some(_) if *first => {}
@@ -263,12 +268,28 @@ impl<'a> Reader<'a> {
         if self.peek() != Some(b'"') {
             return self.unexpected("double-quote to start field name");
         }
+        Ok(true)
+    }
+
+    /// The key before which the reader stands, and its colon.
+    pub(crate) fn member_key(&mut self) -> Result<Cow<'a, str>> {
         let key = self.string()?;
         if self.peek() != Some(b':') {
             return self.unexpected("a colon to separate field name and value");
         }
         self.pos += 1;
-        Ok(Some(key))
+        Ok(key)
+    }
+
+    /// Skips a whole member that reads as this one, which was read before: only if it ends there, as a number may go on.
+    pub(crate) fn skip_same(&mut self, member: &str) -> bool {
+        let end = self.pos + member.len();
+        let same = self.bytes.get(self.pos..end) == Some(member.as_bytes())
+            && matches!(self.bytes.get(end), Some(b',' | b'}'));
+        if same {
+            self.pos = end;
+        }
+        same
     }
 
     /// Whether another element of the opened array follows; the reader then stands before it.

@@ -4,10 +4,11 @@
 //! What is kept here decides nothing. The writer takes what was worked out ahead only when the document still has the
 //! sequence number it was worked out from, and works it out itself otherwise.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use lru::LruCache;
 
+use crate::document::FlatDoc;
 use crate::model::Doc;
 use crate::sync::lock;
 
@@ -20,9 +21,17 @@ const OVERHEAD: usize = 160;
 
 type Key = (u32, String);
 
+/// A document as an update left it.
+#[derive(Debug, Clone)]
+pub(crate) struct Updated {
+    pub(crate) doc: Doc,
+    /// Its values, along which its next version is read.
+    pub(crate) flat: Arc<FlatDoc>,
+}
+
 #[derive(Debug)]
 struct Kept {
-    docs: LruCache<Key, Doc>,
+    docs: LruCache<Key, Updated>,
     bytes: usize,
 }
 
@@ -36,13 +45,13 @@ impl Default for Recent {
     }
 }
 
-fn weight(doc: &Doc) -> usize {
-    OVERHEAD + 2 * doc.id.len() + doc.source.len()
+fn weight(updated: &Updated) -> usize {
+    OVERHEAD + 2 * updated.doc.id.len() + updated.flat.weight()
 }
 
 impl Recent {
     /// Takes a document out. Of many that update it at once only one works ahead, as only one of them can be right.
-    pub(crate) fn take(&self, index: u32, id: &str) -> Option<Doc> {
+    pub(crate) fn take(&self, index: u32, id: &str) -> Option<Updated> {
         let mut kept = lock(&self.0);
         let doc = kept.docs.pop(&(index, id.to_owned()))?;
         kept.bytes = kept.bytes.saturating_sub(weight(&doc));
@@ -50,11 +59,11 @@ impl Recent {
     }
 
     /// Keeps documents as a group of writes left them, once it is stored.
-    pub(crate) fn keep(&self, docs: impl Iterator<Item = (u32, Doc)>) {
+    pub(crate) fn keep(&self, docs: impl Iterator<Item = (u32, Updated)>) {
         let mut kept = lock(&self.0);
-        for (index, doc) in docs.filter(|(_, doc)| doc.source.len() <= LARGEST) {
-            kept.bytes += weight(&doc);
-            if let Some(before) = kept.docs.put((index, doc.id.clone()), doc) {
+        for (index, updated) in docs.filter(|(_, updated)| updated.doc.source.len() <= LARGEST) {
+            kept.bytes += weight(&updated);
+            if let Some(before) = kept.docs.put((index, updated.doc.id.clone()), updated) {
                 kept.bytes = kept.bytes.saturating_sub(weight(&before));
             }
         }
@@ -67,19 +76,30 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeMap;
 
-    fn doc(id: &str, seq_no: u64, bytes: usize) -> Doc {
-        Doc { id: id.to_owned(), seq_no, primary_term: 1, version: 1, source: vec![b' '; bytes].into() }
+    use super::*;
+    use crate::mapping::Limits;
+
+    fn doc(id: &str, seq_no: u64, bytes: usize) -> Updated {
+        let source = bytes::Bytes::from(vec![b' '; bytes]);
+        let mapping = crate::mapping::Mapping::new(
+            &serde_json::json!({}),
+            BTreeMap::new(),
+            Arc::default(),
+            Limits::default(),
+        );
+        let flat = Arc::new(FlatDoc::bare(Arc::new(mapping.unwrap()), source.clone()));
+        Updated { doc: Doc { id: id.to_owned(), seq_no, primary_term: 1, version: 1, source }, flat }
     }
 
     #[test]
     fn a_document_is_given_to_one_and_kept_as_it_was_written_last() {
         let recent = Recent::default();
         recent.keep([(1, doc("a", 1, 10)), (1, doc("a", 2, 10)), (2, doc("a", 7, 10))].into_iter());
-        assert_eq!(recent.take(1, "a").unwrap().seq_no, 2);
+        assert_eq!(recent.take(1, "a").unwrap().doc.seq_no, 2);
         assert!(recent.take(1, "a").is_none());
-        assert_eq!(recent.take(2, "a").unwrap().seq_no, 7);
+        assert_eq!(recent.take(2, "a").unwrap().doc.seq_no, 7);
         assert_eq!(lock(&recent.0).bytes, 0);
     }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use crate::analysis::Analyzers;
-use crate::document::{FlatDoc, Flattened, flatten};
+use crate::document::{FlatDoc, Flattened, flatten, flatten_update};
 use crate::error::{Cause, ErrorKind, Result, StoreError};
 use crate::indexing::SearchState;
 use crate::kv::{Counters, Kv, meta_key};
@@ -208,6 +208,20 @@ impl IndexState {
         match flatten(&self.mapping(), id, source)? {
             Flattened::Ready(flat) => Ok(flat),
             Flattened::NewFields(_) => self.prepare_mapping(kv, id, source),
+        }
+    }
+
+    /// As [`Self::prepare`], for what an update made of a document.
+    pub(crate) fn prepare_update(
+        &self,
+        kv: &Kv,
+        id: &str,
+        source: &Bytes,
+        before: Option<&FlatDoc>,
+    ) -> Result<FlatDoc> {
+        match flatten_update(&self.mapping(), Some(id), source, before)? {
+            Flattened::Ready(flat) => Ok(flat),
+            Flattened::NewFields(_) => self.prepare_mapping(kv, Some(id), source),
         }
     }
 

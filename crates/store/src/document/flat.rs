@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tantivy::schema::Field;
 use tantivy::schema::document::{Document, ReferenceValue, ReferenceValueLeaf, Value};
 
+use super::along::Member;
 use crate::mapping::Mapping;
 
 /// The fixed fields of every search index; text fields follow, one for each analyzer.
@@ -32,9 +33,9 @@ pub(crate) mod fields {
 /// A string inside the source, or inside the flat document's own buffer.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct StrRef {
-    start: u32,
+    pub(super) start: u32,
     len: u32,
-    owned: bool,
+    pub(super) owned: bool,
 }
 
 /// A number as a column takes it.
@@ -56,16 +57,18 @@ pub(crate) enum KeywordKind {
     Keyed,
 }
 
-/// The values of one document, ready for the search index.
+/// The values of one document.
 #[derive(Debug, Clone)]
 pub(crate) struct FlatDoc {
-    mapping: Arc<Mapping>,
-    source: Bytes,
-    own: String,
+    pub(super) mapping: Arc<Mapping>,
+    pub(super) source: Bytes,
+    pub(super) own: String,
     /// Analyzer, leaf, text; sorted by analyzer before indexing.
-    texts: Vec<(u16, u32, StrRef)>,
-    keywords: Vec<(KeywordKind, u32, StrRef)>,
-    numbers: Vec<(u32, Number)>,
+    pub(super) texts: Vec<(u16, u32, StrRef)>,
+    pub(super) keywords: Vec<(KeywordKind, u32, StrRef)>,
+    pub(super) numbers: Vec<(u32, Number)>,
+    /// The members of the source, if the next version is to be read along them.
+    pub(super) members: Option<Vec<Member>>,
 }
 
 impl FlatDoc {
@@ -77,6 +80,7 @@ impl FlatDoc {
             texts: Vec::new(),
             keywords: Vec::new(),
             numbers: Vec::new(),
+            members: None,
         }
     }
 
@@ -95,6 +99,7 @@ impl FlatDoc {
         self.source.len()
             + self.own.len()
             + 16 * (self.texts.len() + self.keywords.len() + self.numbers.len())
+            + self.members.as_ref().map_or(0, |members| size_of::<Member>() * members.len())
             + 200
     }
 
@@ -110,7 +115,7 @@ impl FlatDoc {
         StrRef { start, len: text.len() as u32, owned: true }
     }
 
-    fn text(&self, reference: StrRef) -> &str {
+    pub(super) fn text(&self, reference: StrRef) -> &str {
         let range = reference.start as usize..(reference.start + reference.len) as usize;
         if reference.owned {
             return self.own.get(range).unwrap_or_default();
@@ -142,7 +147,10 @@ impl FlatDoc {
         }
     }
 
-    pub(super) fn finish(&mut self) {
+    /// Brings the values into the order in which the search index takes them. They are no longer those of one member
+    /// after the other.
+    fn sort(&mut self) {
+        self.members = None;
         self.texts.sort_by_key(|(analyzer, _, _)| *analyzer);
         self.keywords.sort_by_key(|(kind, _, _)| *kind == KeywordKind::Column);
     }
@@ -210,8 +218,9 @@ pub(crate) struct IndexDoc {
 }
 
 impl IndexDoc {
-    pub(crate) fn new(flat: FlatDoc, id: String, seq: u64, gate: Arc<dyn Release>) -> Self {
+    pub(crate) fn new(mut flat: FlatDoc, id: String, seq: u64, gate: Arc<dyn Release>) -> Self {
         let weight = flat.weight() + id.len();
+        flat.sort();
         Self { flat, id, seq, weight, gate }
     }
 

@@ -1,5 +1,6 @@
 //! Documents: checked against the mapping and flattened for the search index.
 
+mod along;
 mod flat;
 mod values;
 mod walk;
@@ -30,11 +31,32 @@ pub(crate) enum Flattened {
 /// # Errors
 /// `document_parsing_exception` and its kin, in Elasticsearch's words; `id` is shown in them.
 pub(crate) fn flatten(mapping: &Arc<Mapping>, id: Option<&str>, source: &Bytes) -> Result<Flattened> {
-    let walked = walk::Walker::run(mapping, id, source)?;
+    Ok(flattened(walk::Walker::new(mapping, id, source)?.run()?))
+}
+
+/// Reads a new version of a document that is to be updated again, along the version before if that is known.
+///
+/// # Errors
+/// As [`flatten`].
+pub(crate) fn flatten_update(
+    mapping: &Arc<Mapping>,
+    id: Option<&str>,
+    source: &Bytes,
+    before: Option<&FlatDoc>,
+) -> Result<Flattened> {
+    if let Some(flat) = before.and_then(|before| along::read(mapping, id, source, before)) {
+        return Ok(Flattened::Ready(flat));
+    }
+    let mut walker = walk::Walker::new(mapping, id, source)?;
+    walker.flat.note_members();
+    Ok(flattened(walker.run()?))
+}
+
+fn flattened(walked: walk::Walked) -> Flattened {
     if walked.new_fields.children.is_empty() {
-        Ok(Flattened::Ready(walked.flat))
+        Flattened::Ready(walked.flat)
     } else {
-        Ok(Flattened::NewFields(walked.new_fields))
+        Flattened::NewFields(walked.new_fields)
     }
 }
 

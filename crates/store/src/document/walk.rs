@@ -55,15 +55,13 @@ struct Place<'m> {
 }
 
 impl<'a> Walker<'a> {
-    pub(super) fn run(mapping: &'a Arc<Mapping>, id: Option<&'a str>, source: &'a Bytes) -> Result<Walked> {
-        let malformed =
-            || StoreError::new(ErrorKind::DocumentParsing, "Malformed content, must start with an object");
+    pub(super) fn new(mapping: &'a Arc<Mapping>, id: Option<&'a str>, source: &'a Bytes) -> Result<Self> {
         let text = std::str::from_utf8(source).map_err(|error| {
             let reason =
                 format!("failed to parse: the document is not valid UTF-8 at byte {}", error.valid_up_to());
             StoreError::new(ErrorKind::DocumentParsing, reason)
         })?;
-        let mut walker = Self {
+        Ok(Self {
             text,
             reader: Reader::new(text),
             mapping,
@@ -72,29 +70,41 @@ impl<'a> Walker<'a> {
             new_fields: ObjectNode::default(),
             keys: Vec::new(),
             name_at: 0,
-        };
-        if walker.reader.peek() != Some(b'{') {
-            return Err(malformed());
+        })
+    }
+
+    /// Reads the whole document.
+    pub(super) fn run(mut self) -> Result<Walked> {
+        if self.reader.peek() != Some(b'{') {
+            let reason = "Malformed content, must start with an object";
+            return Err(StoreError::new(ErrorKind::DocumentParsing, reason));
         }
-        let token = walker.reader.token().map_err(|error| walker.syntax(&error))?;
-        let root = mapping.root();
+        let token = self.token()?;
+        let root = self.mapping.root();
         if root.enabled {
-            walker.object(root, "", root.dynamic.unwrap_or(Dynamic::True))?;
+            self.object(root, "", root.dynamic.unwrap_or(Dynamic::True))?;
         } else {
-            walker.reader.skip_rest(&token).map_err(|error| walker.syntax(&error))?;
+            self.skip_rest(&token)?;
         }
-        if walker.reader.peek().is_some() {
-            let what = match walker.reader.token() {
-                Ok(Token::ObjectStart) => "START_OBJECT",
-                Ok(Token::ArrayStart) => "START_ARRAY",
-                Ok(_) => "VALUE",
-                Err(error) => return Err(walker.syntax(&error)),
-            };
-            let reason = format!("Malformed content, found extra data after parsing: {what}");
-            return Err(StoreError::illegal(reason));
+        self.nothing_follows()?;
+        Ok(self.walked())
+    }
+
+    pub(super) fn nothing_follows(&mut self) -> Result<()> {
+        if self.reader.peek().is_none() {
+            return Ok(());
         }
-        walker.flat.finish();
-        Ok(Walked { flat: walker.flat, new_fields: walker.new_fields })
+        let what = match self.token()? {
+            Token::ObjectStart => "START_OBJECT",
+            Token::ArrayStart => "START_ARRAY",
+            _ => "VALUE",
+        };
+        let reason = format!("Malformed content, found extra data after parsing: {what}");
+        Err(StoreError::illegal(reason))
+    }
+
+    pub(super) fn walked(self) -> Walked {
+        Walked { flat: self.flat, new_fields: self.new_fields }
     }
 
     fn position(&self, offset: usize) -> (usize, usize) {
@@ -143,6 +153,9 @@ impl<'a> Walker<'a> {
             let Some(key) = self.reader.key(&mut first).map_err(|error| self.syntax(&error))? else { break };
             self.check_key(&key, keys)?;
             self.member(node, path, &key, dynamic)?;
+            if path.is_empty() {
+                self.flat.end_member(&key, self.reader.offset());
+            }
             self.keys.push(key);
         }
         self.keys.truncate(keys);
@@ -179,7 +192,13 @@ impl<'a> Walker<'a> {
     }
 
     /// One member; a name with dots leads through objects.
-    fn member(&mut self, object: &'a ObjectNode, path: &str, name: &str, dynamic: Dynamic) -> Result<()> {
+    pub(super) fn member(
+        &mut self,
+        object: &'a ObjectNode,
+        path: &str,
+        name: &str,
+        dynamic: Dynamic,
+    ) -> Result<()> {
         let dynamic = object.dynamic.unwrap_or(dynamic);
         let Some((head, rest)) = name.split_once('.') else {
             let place = Place { node: object.children.get(name), dynamic };

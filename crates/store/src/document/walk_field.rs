@@ -14,6 +14,9 @@ impl<'a> Walker<'a> {
     pub(super) fn scalar(&mut self, leaf: &Arc<Leaf>, token: &Token<'a>, at: usize) -> Result<()> {
         self.add_checked(leaf, token, at)?;
         self.sub_fields(leaf, token, at)?;
+        if !leaf.copy_to.is_empty() {
+            self.flat.forget_members();
+        }
         for target in &leaf.copy_to {
             match self.mapping.find(target) {
                 Some(target) => self.scalar_copy(target, token, at)?,

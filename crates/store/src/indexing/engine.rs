@@ -270,7 +270,7 @@ impl Engine {
                     operations.push(UserOperation::Delete(id_term(&item.id)));
                 }
                 let gate = Arc::clone(&self.gate) as Arc<dyn Release>;
-                let doc = IndexDoc::new(*flat, item.id, item.seq, gate);
+                let doc = IndexDoc::new(Arc::unwrap_or_clone(flat), item.id, item.seq, gate);
                 self.gate.enter(doc.weight());
                 operations.push(UserOperation::Add(doc));
             }
@@ -298,7 +298,7 @@ impl Engine {
             let change = if record.tombstone {
                 Change::Delete
             } else {
-                Change::Put { flat: Box::new(flat_of(state, &record)), replaces: record.replaces }
+                Change::Put { flat: Arc::new(flat_of(state, &record)), replaces: record.replaces }
             };
             self.make_room(state, &mut operations)?;
             self.push_operations(&mut operations, Pending::new(seq, record.id, change));

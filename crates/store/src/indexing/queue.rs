@@ -2,7 +2,7 @@
 //! document store, so it may drop whatever exceeds its bound.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::document::FlatDoc;
 use crate::sync::lock;
@@ -14,7 +14,7 @@ const MAX_BYTES: usize = 8 << 20;
 #[derive(Debug)]
 pub(crate) enum Change {
     /// Add the document; `replaces` says that its id may be there already.
-    Put { flat: Box<FlatDoc>, replaces: bool },
+    Put { flat: Arc<FlatDoc>, replaces: bool },
     /// Remove the id.
     Delete,
 }

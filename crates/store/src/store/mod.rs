@@ -23,6 +23,7 @@ use crate::error::{ErrorKind, Result, StoreError};
 use crate::kv::{LogRecord, log_key, read_error, seq_of_key, snapshot_entry, snapshot_record};
 use crate::model::{Action, Doc, StoreOptions, UpdateAction, UpdateFn, WriteOp, WriteResult};
 use crate::names::check_id;
+use crate::recent::Updated;
 use crate::state::IndexState;
 use crate::writer::{Ahead, Prepared, PreparedAction, Request, decided};
 
@@ -197,7 +198,7 @@ fn prepare(shared: &Shared, op: WriteOp) -> Result<Prepared> {
         check_id(id)?;
     }
     let put = |source: &Bytes, create| {
-        let flat = Box::new(state.prepare(&shared.kv, op.id.as_deref(), source)?);
+        let flat = Arc::new(state.prepare(&shared.kv, op.id.as_deref(), source)?);
         Ok::<_, StoreError>(PreparedAction::Put { flat, create })
     };
     let action = match op.action {
@@ -220,8 +221,8 @@ fn prepare(shared: &Shared, op: WriteOp) -> Result<Prepared> {
 
 /// What an update makes of a document that was written lately. Whatever is not simply a new source is left to the writer.
 fn work_ahead(shared: &Shared, state: &IndexState, id: &str, decide: &UpdateFn) -> Option<Ahead> {
-    let doc = shared.recent.take(state.num, id)?;
+    let Updated { doc, flat: before } = shared.recent.take(state.num, id)?;
     let Ok(UpdateAction::Put(source)) = decided(decide, Some(&doc)) else { return None };
-    let flat = state.prepare(&shared.kv, Some(id), &source).ok()?;
-    Some(Ahead { seq: doc.seq_no, flat: Box::new(flat) })
+    let flat = state.prepare_update(&shared.kv, id, &source, Some(&before)).ok()?;
+    Some(Ahead { seq: doc.seq_no, flat: Arc::new(flat) })
 }

@@ -14,7 +14,7 @@ use crate::kv::{
 };
 use crate::model::{Condition, Doc, Outcome, UpdateAction, UpdateFn, VersionType, WriteResult};
 use crate::names::new_id;
-use crate::recent::Recent;
+use crate::recent::{Recent, Updated};
 use crate::state::IndexState;
 
 /// A write that was checked and read on the caller's thread.
@@ -26,7 +26,7 @@ pub(crate) struct Prepared {
 }
 
 pub(crate) enum PreparedAction {
-    Put { flat: Box<FlatDoc>, create: bool },
+    Put { flat: Arc<FlatDoc>, create: bool },
     Delete,
     Update { decide: UpdateFn, ahead: Option<Ahead> },
 }
@@ -34,7 +34,7 @@ pub(crate) enum PreparedAction {
 /// What an update makes of a document, if it is still at this sequence number.
 pub(crate) struct Ahead {
     pub(crate) seq: u64,
-    pub(crate) flat: Box<FlatDoc>,
+    pub(crate) flat: Arc<FlatDoc>,
 }
 
 /// A document's state as the group sees it.
@@ -51,8 +51,8 @@ struct Slot {
     index: u32,
     seq: u64,
     record: Option<LogRecord>,
-    /// Whether an update wrote it; others may follow.
-    updated: bool,
+    /// The document's values if an update wrote it; others may follow.
+    updated: Option<Arc<FlatDoc>>,
 }
 
 /// A stored log entry that a write of the group replaces.
@@ -142,7 +142,7 @@ impl<'a> Group<'a> {
                     let why = format!("document already exists (current version [{}])", live.version);
                     return Err(conflict(&state, &target.id, &why));
                 }
-                Ok(self.put(&state, target, *flat, &condition))
+                Ok(self.put(&state, target, flat, &condition))
             }
             PreparedAction::Delete => Ok(self.delete(&state, target, &condition)),
             PreparedAction::Update { decide, ahead } => {
@@ -168,7 +168,7 @@ impl<'a> Group<'a> {
         &mut self,
         state: &IndexState,
         target: Target,
-        flat: FlatDoc,
+        flat: Arc<FlatDoc>,
         condition: &Condition,
     ) -> WriteResult {
         let source = flat.source().clone();
@@ -186,8 +186,8 @@ impl<'a> Group<'a> {
         }
         let version = next_version(target.entry, condition);
         let record = LogRecord { id: target.id.clone(), version, tombstone: false, replaces, source };
-        self.slots.push(Slot { index: target.index, seq, record: Some(record), updated: false });
-        let change = Change::Put { flat: Box::new(flat), replaces };
+        self.slots.push(Slot { index: target.index, seq, record: Some(record), updated: None });
+        let change = Change::Put { flat, replaces };
         self.touched[target.at].pending.push(Pending::new(seq, target.id.clone(), change));
         let outcome = if live.is_some() { Outcome::Updated } else { Outcome::Created };
         self.finish(state, target, IdEntry { seq, version, deleted: false, length }, outcome)
@@ -211,7 +211,7 @@ impl<'a> Group<'a> {
                 replaces: true,
                 source: Bytes::new(),
             };
-            self.slots.push(Slot { index: target.index, seq, record: Some(record), updated: false });
+            self.slots.push(Slot { index: target.index, seq, record: Some(record), updated: None });
             self.touched[target.at].pending.push(Pending::new(seq, target.id.clone(), Change::Delete));
         }
         self.tombstones.push((target.index, seq, target.id.clone()));
@@ -229,7 +229,7 @@ impl<'a> Group<'a> {
     ) -> Result<WriteResult> {
         let current = target.live().map(|entry| entry.seq);
         if let Some(ahead) = ahead.filter(|ahead| Some(ahead.seq) == current) {
-            return Ok(self.put_updated(state, target, *ahead.flat, condition));
+            return Ok(self.put_updated(state, target, ahead.flat, condition));
         }
         let doc = match target.live() {
             Some(entry) => Some(self.current(&target, entry)?),
@@ -237,8 +237,9 @@ impl<'a> Group<'a> {
         };
         match decided(decide, doc.as_ref()).map_err(|error| located(error, state))? {
             UpdateAction::Put(source) => {
-                let flat = state.prepare(self.kv, Some(&target.id), &source)?;
-                Ok(self.put_updated(state, target, flat, condition))
+                let before = target.slot.and_then(|slot| self.slots[slot].updated.as_deref());
+                let flat = state.prepare_update(self.kv, &target.id, &source, before)?;
+                Ok(self.put_updated(state, target, Arc::new(flat), condition))
             }
             UpdateAction::Delete => Ok(self.delete(state, target, condition)),
             UpdateAction::Noop => Ok(WriteResult {
@@ -257,12 +258,12 @@ impl<'a> Group<'a> {
         &mut self,
         state: &IndexState,
         target: Target,
-        flat: FlatDoc,
+        flat: Arc<FlatDoc>,
         condition: &Condition,
     ) -> WriteResult {
-        let result = self.put(state, target, flat, condition);
+        let result = self.put(state, target, Arc::clone(&flat), condition);
         if let Some(slot) = self.slots.last_mut() {
-            slot.updated = true;
+            slot.updated = Some(flat);
         }
         result
     }
@@ -351,8 +352,10 @@ impl<'a> Group<'a> {
         }
         self.kv.commit(batch, true)?;
         drop(storing);
-        let updated = self.slots.into_iter().filter(|slot| slot.updated);
-        recent.keep(updated.filter_map(|slot| Some((slot.index, slot.record?.into_doc(slot.seq)))));
+        recent.keep(self.slots.into_iter().filter_map(|slot| {
+            let doc = slot.record?.into_doc(slot.seq);
+            Some((slot.index, Updated { doc, flat: slot.updated? }))
+        }));
         let mut changed = Vec::with_capacity(self.touched.len());
         for touched in self.touched {
             touched.state.set_counters(touched.counters);
