@@ -2,6 +2,7 @@
 
 mod documents;
 mod http;
+mod machine;
 pub(super) mod servers;
 mod table;
 mod work;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 
+use self::machine::Machine;
 use self::servers::Server;
 use self::table::{Better, Goal, Row};
 use self::work::Times;
@@ -122,7 +124,7 @@ pub(super) fn run(root: &Path, options: &Options) -> Result<String> {
         None => build(root)?,
     };
     let scratch = Scratch::new(root)?;
-    let fsync = work::fsyncs(&scratch.0)?;
+    let machine = Machine::look_at(&scratch.0)?;
     let documents = if options.loads() || options.wants(Part::Updates) { options.documents } else { 0 };
     let bulks = documents::bulks(documents, options.size, options.bulk);
     let mut servers = vec![(servers::node(&binary, &scratch.0.join("node"))?, Measured::default())];
@@ -168,7 +170,7 @@ pub(super) fn run(root: &Path, options: &Options) -> Result<String> {
             measured.own_after = server.own_mib();
         }
     }
-    Ok(render(&servers, &fsync, options))
+    Ok(render(&servers, &machine, options))
 }
 
 /// One round of what is done in turns.
@@ -302,15 +304,23 @@ fn rows(servers: &[(Server, Measured)]) -> Vec<Row> {
     rows
 }
 
-fn render(servers: &[(Server, Measured)], fsync: &Times, options: &Options) -> String {
+fn render(servers: &[(Server, Measured)], machine: &Machine, options: &Options) -> String {
     let rows = rows(servers);
     let other = servers.get(1).map_or("-", |(server, _)| &server.name);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let fsync = [0.5, 0.99].map(|share| fsync.percentile(share).unwrap_or_default());
+    let fsync = [0.5, 0.99].map(|share| machine.fsync.percentile(share).unwrap_or_default());
+    let (cores, pauses) = (machine.cores, &machine.pauses);
+    let longest = pauses.longest.as_secs_f64() * 1000.0;
     let about = format!(
         "{} documents of {} bytes, {} in a request, {} connections, {} rounds in turns, {cores} cores; one fsync of 4 KiB on this \
-         disk takes {:.2} ms (p50), {:.2} ms (p99)",
-        options.documents, options.size, options.bulk, options.clients, options.rounds, fsync[0], fsync[1],
+         disk takes {:.2} ms (p50), {:.2} ms (p99); busy cores are held up for {:.1} % of the time, at longest {longest:.1} ms",
+        options.documents,
+        options.size,
+        options.bulk,
+        options.clients,
+        options.rounds,
+        fsync[0],
+        fsync[1],
+        100.0 * pauses.share,
     );
     match options.output {
         Output::Text => format!("{about}\n{}", table::text(&rows, other)),
@@ -319,6 +329,7 @@ fn render(servers: &[(Server, Measured)], fsync: &Times, options: &Options) -> S
             let about: Value = json!({
                 "documents": options.documents, "size": options.size, "bulk": options.bulk, "clients": options.clients,
                 "rounds": options.rounds, "cores": cores, "fsync_ms": {"p50": fsync[0], "p99": fsync[1]},
+                "pauses": {"share": pauses.share, "longest_ms": longest},
             });
             table::json(&rows, other, &about).to_string()
         }

@@ -1,8 +1,6 @@
 //! What the servers are asked to do, and how long each request took.
 
-use std::fs::File;
-use std::io::{Error, Result, Write};
-use std::path::Path;
+use std::io::{Error, Result};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,6 +13,10 @@ use super::servers::Server;
 pub(super) struct Times(Vec<Duration>);
 
 impl Times {
+    pub(super) fn push(&mut self, time: Duration) {
+        self.0.push(time);
+    }
+
     pub(super) fn add(&mut self, other: Self) {
         self.0.extend(other.0);
     }
@@ -75,7 +77,7 @@ pub(super) fn load(server: &Server, index: &str, bulks: &[Vec<u8>], clients: usi
         while let Some(bulk) = bulks.get(next.fetch_add(1, Ordering::Relaxed)) {
             let start = Instant::now();
             let answer = client.send("POST", &path, bulk)?;
-            times.0.push(start.elapsed());
+            times.push(start.elapsed());
             let head =
                 String::from_utf8_lossy(answer.body.get(..200.min(answer.body.len())).unwrap_or_default());
             if answer.status != 200 || !head.contains("\"errors\":false") {
@@ -100,7 +102,7 @@ pub(super) fn gets(server: &Server, index: &str, documents: u64, count: u64, see
         let path = format!("/{index}/_doc/{}", documents::id(numbers.below(documents)).replace('/', "%2F"));
         let start = Instant::now();
         client.succeed("GET", &path, "")?;
-        times.0.push(start.elapsed());
+        times.push(start.elapsed());
     }
     Ok(times)
 }
@@ -113,7 +115,7 @@ pub(super) fn searches(server: &Server, index: &str, kind: usize, from: u64, cou
         let body = documents::search(kind, n);
         let start = Instant::now();
         client.succeed("POST", &path, &body)?;
-        times.0.push(start.elapsed());
+        times.push(start.elapsed());
     }
     Ok(times)
 }
@@ -130,7 +132,7 @@ fn steadily(
     server.clients(clients)?.run(|at| {
         let (n, start) = sent.get_mut(at)?;
         if *n > 0 {
-            times.0.push(start.elapsed());
+            times.push(start.elapsed());
         }
         if begin.elapsed() >= during {
             return None;
@@ -175,21 +177,6 @@ pub(super) fn connector_updates(
         };
         Request { method: "PUT", path: format!("{connector}/{path}"), body }
     })
-}
-
-/// How long the disk takes to keep 4 KiB more of a file: what no acknowledged write can be faster than.
-pub(super) fn fsyncs(folder: &Path) -> Result<Times> {
-    let path = folder.join("fsync");
-    let mut file = File::create(&path)?;
-    let mut times = Times::default();
-    for _ in 0..300 {
-        let start = Instant::now();
-        file.write_all(&[b'x'; 4096])?;
-        file.sync_data()?;
-        times.0.push(start.elapsed());
-    }
-    std::fs::remove_file(path)?;
-    Ok(times)
 }
 
 #[cfg(test)]
