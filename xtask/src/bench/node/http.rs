@@ -1,8 +1,11 @@
 //! A client as small as can be, so that what is measured is the server: HTTP/1.1 over one connection that stays open.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mio::{Events, Interest, Poll, Token};
 
@@ -78,8 +81,8 @@ impl Client {
     }
 }
 
-/// Many connections of one thread, each of which sends its next request when the last is answered: the clients'
-/// own threads would wait for the processor among the server's, and that would be measured.
+/// Many connections of one thread, each of which has one request on its way at most: the clients' own threads would
+/// wait for the processor among the server's, and that would be measured.
 pub(super) struct Clients {
     address: String,
     poll: Poll,
@@ -91,6 +94,7 @@ struct Connection {
     stream: mio::net::TcpStream,
     read: Vec<u8>,
     asked: Request,
+    started: Instant,
 }
 
 impl Clients {
@@ -103,61 +107,93 @@ impl Clients {
             let mut stream = mio::net::TcpStream::from_std(stream);
             poll.registry().register(&mut stream, Token(at), Interest::READABLE)?;
             let asked = Request { method: "GET", path: String::new(), body: String::new() };
-            connections.push(Connection { stream, read: Vec::new(), asked });
+            connections.push(Connection { stream, read: Vec::new(), asked, started: Instant::now() });
         }
         Ok(Self { address: address.to_owned(), poll, buffer: buffer(), connections })
     }
 
-    /// Sends what `next` gives for each connection, until it gives nothing for any. Each answer must be one of success,
-    /// and is told to `next` as the answer of that connection.
-    pub(super) fn run(&mut self, mut next: impl FnMut(usize) -> Option<Request>) -> Result<()> {
-        let mut busy = 0;
-        for at in 0..self.connections.len() {
-            busy += usize::from(self.ask(at, next(at))?);
-        }
+    /// Sends what `next` gives for each connection, not before the time it gives with it, until it gives nothing for
+    /// any. Each answer must be one of success. For the request after it `next` is told how long it took: from when it was
+    /// to be sent where the answer before came too late for that, otherwise from when it was sent.
+    pub(super) fn run(
+        &mut self,
+        mut next: impl FnMut(usize, Option<Duration>) -> Option<(Instant, Request)>,
+    ) -> Result<()> {
+        let (mut busy, mut waiting) = (0, BinaryHeap::new());
         let mut events = Events::with_capacity(self.connections.len().max(1));
+        for at in 0..self.connections.len() {
+            busy += usize::from(self.ask(at, next(at, None), &mut waiting)?);
+        }
         while busy > 0 {
-            self.poll.poll(&mut events, Some(PATIENCE))?;
-            if events.is_empty() {
+            let due = waiting.peek().map(|Reverse((due, _))| *due);
+            let patience = due.map_or(PATIENCE, |due: Instant| due.saturating_duration_since(Instant::now()));
+            self.poll.poll(&mut events, Some(patience))?;
+            if events.is_empty() && due.is_none() {
                 return Err(Error::new(ErrorKind::TimedOut, "the server does not answer"));
             }
             for Token(at) in events.iter().map(mio::event::Event::token) {
-                if self.is_answered(at)? && !self.ask(at, next(at))? {
+                if let Some(took) = self.answered(at)?
+                    && !self.ask(at, next(at, Some(took)), &mut waiting)?
+                {
                     busy -= 1;
                 }
+            }
+            let now = Instant::now();
+            while let Some(first) = waiting.peek_mut().filter(|first| first.0.0 <= now) {
+                let Reverse((_, at)) = PeekMut::pop(first);
+                self.send(at, now)?;
             }
         }
         Ok(())
     }
 
-    /// Sends a connection's request; whether there is one.
-    fn ask(&mut self, at: usize, request: Option<Request>) -> Result<bool> {
-        let (Some(connection), Some(request)) = (self.connections.get_mut(at), request) else {
+    /// Sends a connection's request, or has it wait for its time; whether there is one.
+    fn ask(
+        &mut self,
+        at: usize,
+        request: Option<(Instant, Request)>,
+        waiting: &mut BinaryHeap<Reverse<(Instant, usize)>>,
+    ) -> Result<bool> {
+        let (Some(connection), Some((due, request))) = (self.connections.get_mut(at), request) else {
             return Ok(false);
         };
-        let mut bytes = head(&self.address, request.method, &request.path, request.body.len());
-        bytes.push_str(&request.body);
-        // Nothing else is on its way, and there is more room than a small request needs.
-        connection.stream.write_all(bytes.as_bytes())?;
         connection.asked = request;
+        if due <= Instant::now() {
+            self.send(at, due)?;
+        } else {
+            waiting.push(Reverse((due, at)));
+        }
         Ok(true)
     }
 
-    /// Reads what came on a connection; whether its answer is whole, and then it is one of success.
-    fn is_answered(&mut self, at: usize) -> Result<bool> {
-        let Some(Connection { stream, read, asked }) = self.connections.get_mut(at) else { return Ok(false) };
+    fn send(&mut self, at: usize, started: Instant) -> Result<()> {
+        let Some(connection) = self.connections.get_mut(at) else { return Ok(()) };
+        let Request { method, path, body } = &connection.asked;
+        let mut bytes = head(&self.address, method, path, body.len());
+        bytes.push_str(body);
+        connection.started = started;
+        // Nothing else is on its way, and there is more room than a small request needs.
+        connection.stream.write_all(bytes.as_bytes())
+    }
+
+    /// Reads what came on a connection; how long its answer took if that is whole, and then it is one of success.
+    fn answered(&mut self, at: usize) -> Result<Option<Duration>> {
+        let Some(Connection { stream, read, asked, started }) = self.connections.get_mut(at) else {
+            return Ok(None);
+        };
         loop {
             let received = match receive(stream, &mut self.buffer, read) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
                 received => received?,
             };
             if let Some(answer) = answer(read)? {
+                let took = started.elapsed();
                 read.clear();
                 answer.succeeded(asked.method, &asked.path, &self.address)?;
-                return Ok(true);
+                return Ok(Some(took));
             }
             if received < READ {
-                return Ok(false);
+                return Ok(None);
             }
         }
     }
@@ -245,6 +281,99 @@ mod tests {
         let request = server.join().unwrap();
         assert!(request.starts_with("PUT /x HTTP/1.1\r\n") && request.ends_with("\r\n\r\n{}"), "{request}");
         answer
+    }
+
+    /// Answers so many requests on each of so many connections, each after a while, and tells when they came.
+    fn serve(connections: usize, requests: usize, status: &'static str, after: Duration) -> (String, Came) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let server = std::thread::spawn(move || {
+            let streams: Vec<_> = (0..connections).map(|_| listener.accept().unwrap().0).collect();
+            let one = |mut stream: TcpStream| {
+                let mut came = Vec::new();
+                let mut read = [0; 1024];
+                while came.len() < requests {
+                    let length = stream.read(&mut read).unwrap();
+                    if length == 0 {
+                        break;
+                    }
+                    came.push((Instant::now(), String::from_utf8_lossy(&read[..length]).into_owned()));
+                    std::thread::sleep(after);
+                    // In two parts, so that the first is not an answer yet.
+                    write!(stream, "HTTP/1.1 {status}\r\nContent-Length: 2\r\n").unwrap();
+                    stream.flush().unwrap();
+                    std::thread::sleep(Duration::from_millis(1));
+                    stream.write_all(b"\r\nok").unwrap();
+                }
+                came
+            };
+            std::thread::scope(|scope| {
+                let threads: Vec<_> = streams.into_iter().map(|stream| scope.spawn(|| one(stream))).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+            })
+        });
+        (address, server)
+    }
+
+    type Came = std::thread::JoinHandle<Vec<Vec<(Instant, String)>>>;
+
+    fn get(at: usize, n: usize) -> Request {
+        Request { method: "GET", path: format!("/{at}/{n}"), body: String::new() }
+    }
+
+    #[test]
+    fn each_connection_sends_its_next_request_when_the_last_is_answered() {
+        let (address, server) = serve(3, 4, "200 OK", Duration::from_millis(5));
+        let (mut sent, mut took) = ([0; 3], Vec::new());
+        let mut clients = Clients::connect(&address, 3).unwrap();
+        clients
+            .run(|at, answered| {
+                took.extend(answered);
+                let n = sent[at];
+                sent[at] += 1;
+                (n < 4).then(|| (Instant::now(), get(at, n)))
+            })
+            .unwrap();
+        assert_eq!(took.len(), 12);
+        assert!(took.iter().all(|took| *took >= Duration::from_millis(6)), "{took:?}");
+        let mut asked: Vec<String> =
+            server.join().unwrap().into_iter().flatten().map(|(_, request)| request).collect();
+        asked.sort_unstable();
+        let starts: Vec<_> = asked.iter().map(|request| request.split(' ').nth(1).unwrap()).collect();
+        let wanted: Vec<_> = (0..3).flat_map(|at| (0..4).map(move |n| format!("/{at}/{n}"))).collect();
+        assert_eq!(starts, wanted);
+    }
+
+    #[test]
+    fn a_request_waits_for_its_time_and_is_measured_from_then_if_the_answer_before_came_too_late() {
+        let ms = Duration::from_millis;
+        let (address, server) = serve(1, 3, "200 OK", ms(30));
+        let begin = Instant::now();
+        // The second is to be sent before the first is answered, the third long after the second.
+        let due = [ms(20), ms(25), ms(200)];
+        let (mut n, mut took) = (0, Vec::new());
+        let next = |_: usize, answered: Option<Duration>| {
+            took.extend(answered);
+            n += 1;
+            due.get(n - 1).map(|due| (begin + *due, get(0, n)))
+        };
+        Clients::connect(&address, 1).unwrap().run(next).unwrap();
+        let came = server.join().unwrap().remove(0);
+        for ((came, _), due) in came.iter().zip(due) {
+            assert!(*came >= begin + due);
+        }
+        assert!(took[1] >= ms(30 + 25), "{took:?}");
+        assert!(came[2].0 >= begin + due[2] && took[2] >= ms(30), "{took:?}");
+    }
+
+    #[test]
+    fn an_answer_that_is_no_success_ends_the_run_and_is_shown() {
+        let (address, server) = serve(2, 1, "503 Service Unavailable", Duration::ZERO);
+        let mut clients = Clients::connect(&address, 2).unwrap();
+        let error = clients.run(|at, _| Some((Instant::now(), get(at, 0)))).unwrap_err().to_string();
+        assert!(error.contains("answered 503: ok"), "{error}");
+        drop(clients);
+        server.join().unwrap();
     }
 
     #[test]

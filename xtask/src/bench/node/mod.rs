@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use self::machine::Machine;
 use self::servers::Server;
 use self::table::{Better, Goal, Row};
-use self::work::Times;
+use self::work::{Steady, Times};
 use super::{Scratch, build};
 
 /// The index that is measured, and the one that both are warmed up with.
@@ -25,7 +25,10 @@ const INDEX: &str = "bench";
 const WARM: &str = "bench-warm";
 /// Clients that update at once.
 const UPDATERS: usize = 50;
-const UPDATE_TIME: Duration = Duration::from_secs(5);
+const UPDATE: Steady = Steady { clients: UPDATERS, during: Duration::from_secs(5), rate: None };
+/// Updates of connectors in a second where they do not come without a pause: some ten thousand connectors that are checked
+/// in every thirty seconds and sync every ten minutes do not make as many.
+const UPDATE_RATE: u32 = 1_000;
 /// After this time without requests a server counts as idle.
 const IDLE: Duration = Duration::from_secs(30);
 /// 30 MB in MiB.
@@ -113,6 +116,7 @@ struct Measured {
     updates: Times,
     connector_updates: Times,
     same_connector: Times,
+    connector_updates_at_a_rate: Times,
     disk: Option<f64>,
     idle_after: Option<f64>,
     own_after: Option<f64>,
@@ -153,9 +157,11 @@ pub(super) fn run(root: &Path, options: &Options) -> Result<String> {
     if let Some((server, measured)) = servers.first_mut().filter(|_| options.wants(Part::ConnectorUpdates)) {
         work::connectors(server, UPDATERS)?;
         // The first second is not measured.
-        work::connector_updates(server, UPDATERS, UPDATE_TIME / 5, false)?;
-        measured.connector_updates = work::connector_updates(server, UPDATERS, UPDATE_TIME, false)?;
-        measured.same_connector = work::connector_updates(server, UPDATERS, UPDATE_TIME, true)?;
+        work::connector_updates(server, Steady { during: UPDATE.during / 5, ..UPDATE }, false)?;
+        measured.connector_updates = work::connector_updates(server, UPDATE, false)?;
+        measured.same_connector = work::connector_updates(server, UPDATE, true)?;
+        let at_a_rate = Steady { rate: Some(UPDATE_RATE), ..UPDATE };
+        measured.connector_updates_at_a_rate = work::connector_updates(server, at_a_rate, false)?;
     }
     if options.loads() {
         for (server, measured) in &mut servers {
@@ -192,7 +198,7 @@ fn rounds(
     }
     if options.wants(Part::Updates) {
         for (server, measured) in servers {
-            measured.updates.add(work::updates(server, INDEX, UPDATERS, UPDATE_TIME)?);
+            measured.updates.add(work::updates(server, INDEX, UPDATE)?);
         }
     }
     Ok(())
@@ -220,7 +226,7 @@ fn warm(server: &Server, bulks: &[Vec<u8>], options: &Options) -> Result<()> {
     for kind in 0..documents::SEARCHES.len() {
         work::searches(server, WARM, kind, 1_000_000, 300)?;
     }
-    work::updates(server, WARM, UPDATERS, UPDATE_TIME)?;
+    work::updates(server, WARM, UPDATE)?;
     work::delete(server, WARM)
 }
 
@@ -297,6 +303,8 @@ fn rows(servers: &[(Server, Measured)]) -> Vec<Row> {
     times("update, 50 clients", None, &|m| Some(&m.updates));
     times("connector update, 50 clients", Some(Goal::Value(5.0)), &|m| Some(&m.connector_updates));
     times("the same connector, 50 clients", Some(Goal::Value(5.0)), &|m| Some(&m.same_connector));
+    let at_a_rate = format!("connector update, 50 clients, {UPDATE_RATE}/s");
+    times(&at_a_rate, Some(Goal::Value(5.0)), &|m| Some(&m.connector_updates_at_a_rate));
     rows.push(row("on disk after the load", "MiB", less, None, Box::new(|m| m.disk)));
     rows.push(row("idle after all this", "MiB", less, None, Box::new(|m| m.idle_after)));
     rows.push(row("of that, not mapped files", "MiB", less, None, Box::new(|m| m.own_after)));

@@ -120,33 +120,44 @@ pub(super) fn searches(server: &Server, index: &str, kind: usize, from: u64, cou
     Ok(times)
 }
 
-/// Each client does one request after the other for a while; the time of each.
-fn steadily(
-    server: &Server,
-    clients: usize,
-    during: Duration,
-    request: impl Fn(usize, usize) -> Request,
-) -> Result<Times> {
+/// How many clients do one request after the other, and for how long.
+#[derive(Clone, Copy)]
+pub(super) struct Steady {
+    pub(super) clients: usize,
+    pub(super) during: Duration,
+    /// Requests of all of them in a second; without it each makes no pause.
+    pub(super) rate: Option<u32>,
+}
+
+/// The time of each request.
+fn steadily(server: &Server, steady: Steady, request: impl Fn(usize, usize) -> Request) -> Result<Times> {
+    let Steady { clients, during, rate } = steady;
     let (mut times, begin) = (Times::default(), Instant::now());
-    let mut sent: Vec<(usize, Instant)> = vec![(0, begin); clients];
-    server.clients(clients)?.run(|at| {
-        let (n, start) = sent.get_mut(at)?;
-        if *n > 0 {
-            times.push(start.elapsed());
+    let mut sent = vec![0; clients];
+    let pause = rate.map(|rate| Duration::from_secs(1) / rate.max(1));
+    // At a rate they take turns, each at its own time, so that no two send at once.
+    let due = |at: usize, n: usize| match pause {
+        Some(pause) => begin + pause * u32::try_from(n * clients + at).unwrap_or(u32::MAX),
+        None => Instant::now(),
+    };
+    server.clients(clients)?.run(|at, took| {
+        if let Some(took) = took {
+            times.push(took);
         }
-        if begin.elapsed() >= during {
+        let n = sent.get_mut(at)?;
+        let due = due(at, *n);
+        if due >= begin + during {
             return None;
         }
-        let next = request(at, *n);
-        (*n, *start) = (*n + 1, Instant::now());
-        Some(next)
+        *n += 1;
+        Some((due, request(at, *n - 1)))
     })?;
     Ok(times)
 }
 
 /// Partial updates, each client of a document of its own.
-pub(super) fn updates(server: &Server, index: &str, clients: usize, during: Duration) -> Result<Times> {
-    steadily(server, clients, during, |at, n| Request {
+pub(super) fn updates(server: &Server, index: &str, steady: Steady) -> Result<Times> {
+    steadily(server, steady, |at, n| Request {
         method: "POST",
         path: format!("/{index}/_update/client-{at}"),
         body: format!("{{\"doc\":{{\"size\":{n}}},\"doc_as_upsert\":true}}"),
@@ -163,13 +174,8 @@ pub(super) fn connectors(server: &Server, clients: usize) -> Result<()> {
 
 /// The writes of a daemon to connectors: checks in, and tells of a sync's end. Each client has a connector of its own,
 /// unless all have the same.
-pub(super) fn connector_updates(
-    server: &Server,
-    clients: usize,
-    during: Duration,
-    same: bool,
-) -> Result<Times> {
-    steadily(server, clients, during, |at, n| {
+pub(super) fn connector_updates(server: &Server, steady: Steady, same: bool) -> Result<Times> {
+    steadily(server, steady, |at, n| {
         let connector = format!("/_connector/bench-{}", if same { 0 } else { at });
         let (path, body) = match n % 2 {
             0 => ("_check_in", String::new()),
