@@ -154,3 +154,20 @@ fn a_keyword_longer_than_a_term_is_refused() {
             .starts_with("Document contains at least one immense term in field=\"k\"")
     );
 }
+
+/// As a real Elasticsearch 9.4 has it.
+#[test]
+fn names_of_metadata_are_refused_at_the_top_only() {
+    for (source, refused) in [
+        (r#"{"_id":1}"#, true),
+        (r#"{"x":1,"_id":1}"#, true),
+        (r#"{"a":{"_id":1}}"#, false),
+        (r#"{"x":1,"a":{"_id":1}}"#, false),
+        (r#"{"a":[{"_id":1}],"x":1}"#, false),
+    ] {
+        let told = read(&mapping(json!({})), source).map(drop).map_err(|error| reason(&error));
+        let wanted = refused.then_some("is a metadata field");
+        assert_eq!(told.is_err(), refused, "{source}: {told:?}");
+        assert!(wanted.is_none_or(|words| told.unwrap_err().contains(words)), "{source}");
+    }
+}

@@ -151,7 +151,7 @@ impl<'a> Walker<'a> {
                 self.name_at = self.reader.offset();
             }
             let Some(key) = self.reader.key(&mut first).map_err(|error| self.syntax(&error))? else { break };
-            self.check_key(&key, keys)?;
+            self.check_key(&key, keys, path.is_empty())?;
             self.member(node, path, &key, dynamic)?;
             if path.is_empty() {
                 self.flat.end_member(&key, self.reader.offset());
@@ -162,7 +162,8 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    fn check_key(&mut self, key: &str, from: usize) -> Result<()> {
+    /// Checks a key of the object whose keys begin at `from`; `top` for the document itself.
+    fn check_key(&mut self, key: &str, from: usize, top: bool) -> Result<()> {
         if self.keys[from..].iter().any(|seen| seen == key) {
             let (line, col) = self.position(self.reader.offset());
             let why = format!("[{line}:{}] Duplicate field '{key}'", col.saturating_sub(1));
@@ -179,7 +180,7 @@ impl<'a> Walker<'a> {
             let why = format!("field name cannot contain only whitespace: ['{key}']");
             return Err(self.failed(why, "illegal_argument_exception"));
         }
-        if from == 0 && key.as_bytes()[0] == b'_' && METADATA.contains(&key) {
+        if top && key.as_bytes()[0] == b'_' && METADATA.contains(&key) {
             self.reader.peek();
             let (line, col) = self.position(self.reader.offset());
             let reason = format!(
