@@ -450,6 +450,11 @@ impl StoreError {
         if let Some(object) = bare.as_object_mut() {
             object.remove("caused_by");
         }
+        // A cause that is a whole error of its own is the root.
+        let own = self.0.caused_by.as_ref().filter(|c| c.es_type == ErrorKind::DocumentParsing.es_type());
+        if let Some(cause) = own {
+            bare = cause.to_value();
+        }
         let (root, bare) = self.wrapped(root, bare);
         body.insert("root_cause".into(), json!([bare]));
         if let Value::Object(object) = root {

@@ -20,7 +20,7 @@ pub(super) struct Walked {
 }
 
 /// Names that a document must not use at its top.
-const METADATA: [&str; 9] = [
+const METADATA: [&str; 13] = [
     "_id",
     "_index",
     "_source",
@@ -30,6 +30,10 @@ const METADATA: [&str; 9] = [
     "_version",
     "_primary_term",
     "_field_names",
+    "_nested_path",
+    "_tier",
+    "_data_stream_timestamp",
+    "_ignored_source",
 ];
 
 pub(super) struct Walker<'a> {
@@ -151,8 +155,11 @@ impl<'a> Walker<'a> {
                 self.name_at = self.reader.offset();
             }
             let Some(key) = self.reader.key(&mut first).map_err(|error| self.syntax(&error))? else { break };
-            self.check_key(&key, keys, path.is_empty())?;
-            self.member(node, path, &key, dynamic)?;
+            self.check_key(&key, keys)?;
+            match metadata_of(&key).filter(|_| path.is_empty()) {
+                Some(field) => self.metadata(field, key.split_once('.').map(|(_, below)| below))?,
+                None => self.member(node, path, &key, dynamic)?,
+            }
             if path.is_empty() {
                 self.flat.end_member(&key, self.reader.offset());
             }
@@ -162,8 +169,8 @@ impl<'a> Walker<'a> {
         Ok(())
     }
 
-    /// Checks a key of the object whose keys begin at `from`; `top` for the document itself.
-    fn check_key(&mut self, key: &str, from: usize, top: bool) -> Result<()> {
+    /// Checks a key of the object whose keys begin at `from`.
+    fn check_key(&mut self, key: &str, from: usize) -> Result<()> {
         if self.keys[from..].iter().any(|seen| seen == key) {
             let (line, col) = self.position(self.reader.offset());
             let why = format!("[{line}:{}] Duplicate field '{key}'", col.saturating_sub(1));
@@ -180,16 +187,38 @@ impl<'a> Walker<'a> {
             let why = format!("field name cannot contain only whitespace: ['{key}']");
             return Err(self.failed(why, "illegal_argument_exception"));
         }
-        if top && key.as_bytes()[0] == b'_' && METADATA.contains(&key) {
-            self.reader.peek();
-            let (line, col) = self.position(self.reader.offset());
-            let reason = format!(
-                "[{line}:{col}] Field [{key}] is a metadata field and cannot be added inside a document. Use the index API \
-                 request parameters."
-            );
-            return Err(StoreError::new(ErrorKind::DocumentParsing, reason));
-        }
         Ok(())
+    }
+
+    /// What a document has where it must not name metadata: refused, unless it is no value at all, as an empty list is.
+    /// `below` is what follows in a name with dots.
+    fn metadata(&mut self, field: &str, below: Option<&str>) -> Result<()> {
+        // A later version may have a value there, which reading along would take for a field's.
+        self.flat.forget_members();
+        self.reader.peek();
+        let at = self.reader.offset();
+        let token = self.token()?;
+        if below.is_none() && matches!(token, Token::ArrayStart) {
+            let mut first = true;
+            while self.element(&mut first)? {
+                self.metadata(field, None)?;
+            }
+            return Ok(());
+        }
+        self.skip_rest(&token)?;
+        let end = self.reader.offset();
+        let mut shown = preview(self.text.get(at..end).unwrap_or_default());
+        for part in below.iter().flat_map(|below| below.rsplit('.')) {
+            shown = format!("{{{part}={shown}}}");
+        }
+        let (line, col) = self.position(if below.is_some() { self.name_at } else { at });
+        let why = format!(
+            "[{line}:{col}] Field [{field}] is a metadata field and cannot be added inside a document. Use the index API \
+             request parameters."
+        );
+        let cause = Cause::new(ErrorKind::DocumentParsing.es_type(), why);
+        let place = if matches!(token, Token::ObjectStart | Token::ArrayStart) { end - 1 } else { at };
+        Err(self.bad_field(field, field, place, &shown, cause))
     }
 
     /// One member; a name with dots leads through objects.
@@ -379,12 +408,14 @@ impl<'a> Walker<'a> {
     }
 
     pub(super) fn bad_value(&self, leaf: &Leaf, at: usize, preview: &str, cause: Cause) -> StoreError {
+        self.bad_field(&leaf.path, leaf.ty.name(), at, preview, cause)
+    }
+
+    fn bad_field(&self, field: &str, kind: &str, at: usize, preview: &str, cause: Cause) -> StoreError {
         let (line, col) = self.position(at);
         let id = self.id.map_or_else(String::new, |id| format!(" in document with id '{id}'"));
         let reason = format!(
-            "[{line}:{col}] failed to parse field [{}] of type [{}]{id}. Preview of field's value: '{preview}'",
-            leaf.path,
-            leaf.ty.name()
+            "[{line}:{col}] failed to parse field [{field}] of type [{kind}]{id}. Preview of field's value: '{preview}'"
         );
         StoreError::new(ErrorKind::DocumentParsing, reason).because(cause)
     }
@@ -392,6 +423,15 @@ impl<'a> Walker<'a> {
 
 fn is_blank(name: &str) -> bool {
     name.bytes().next().is_none_or(|first| !first.is_ascii_alphanumeric()) && name.trim().is_empty()
+}
+
+/// The name of metadata that a key at the top of a document begins with.
+fn metadata_of(key: &str) -> Option<&'static str> {
+    if key.as_bytes().first() != Some(&b'_') {
+        return None;
+    }
+    let head = key.split_once('.').map_or(key, |(head, _)| head);
+    METADATA.into_iter().find(|name| *name == head)
 }
 
 /// An object as Java prints it, for errors.
