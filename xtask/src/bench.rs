@@ -8,12 +8,12 @@ mod sync;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use clap::Subcommand;
 
-use crate::Outcome;
+use crate::{Outcome, cargo};
 
 /// Pause between two looks at a process's memory. The kernel keeps the peak, so only growth within the last pause is missed.
 const LOOK: Duration = Duration::from_millis(5);
@@ -72,20 +72,7 @@ pub(crate) fn run(root: &Path, bench: &Bench) -> Outcome {
 
 /// Builds the program as users get it, and says where it is.
 fn build(root: &Path) -> std::io::Result<PathBuf> {
-    build_bin(root, "tributary-cli", "tributary")
-}
-
-fn build_bin(root: &Path, package: &str, name: &str) -> std::io::Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--quiet", "--package", package, "--bin", name])
-        .current_dir(root)
-        .status()?;
-    if !status.success() {
-        return Err(std::io::Error::other("the release build failed"));
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release").join(name))
+    cargo::release(root, "tributary-cli", "tributary")
 }
 
 /// Waits for the process and keeps its peak memory.

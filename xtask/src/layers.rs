@@ -1,11 +1,10 @@
 //! Which crate may use which: dependencies point down, and only where they are meant to.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde::Deserialize;
 
-use crate::Outcome;
+use crate::{Outcome, cargo};
 
 /// Crates as folders name them, each with those it may use. `*` stands for any.
 const MAY_USE: &[(&str, &[&str])] = &[
@@ -66,10 +65,8 @@ struct Dependency {
 
 /// Checks the workspace.
 pub(crate) fn run(root: &Path) -> Outcome {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
+    let output = cargo::command(root)
         .args(["metadata", "--no-deps", "--format-version", "1", "--offline"])
-        .current_dir(root)
         .output()
         .map_err(|error| format!("cargo metadata cannot be run: {error}"))?;
     if !output.status.success() {

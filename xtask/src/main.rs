@@ -1,6 +1,7 @@
 //! Development tasks: `cargo xtask generate [--check]`, `layers`, `new-connector NAME`, `fuzz`, `bench`, `package`.
 
 mod bench;
+mod cargo;
 mod connectors;
 mod fields;
 mod fuzz;

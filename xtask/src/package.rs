@@ -5,14 +5,13 @@ mod control;
 mod licences;
 mod tree;
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use clap::Args;
 
-use crate::Outcome;
+use crate::{Outcome, cargo};
 use binary::Binary;
 use tree::Tree;
 
@@ -47,7 +46,7 @@ pub(crate) fn run(root: &Path, options: &Package) -> Outcome {
     }
     let program = match &options.binary {
         Some(given) => given.clone(),
-        None => build(root)?,
+        None => cargo::release(root, "tributary-cli", "tributary").map_err(|error| error.to_string())?,
     };
     let out = root.join(&options.out);
     let tree = Tree::new(out.join("tree"))?;
@@ -124,11 +123,11 @@ fn files(root: &Path, tree: &Tree, program: &Path, changelog: &str) -> Result<()
 
 /// The crates that are in the program: name, version, licence, and the texts of their licences.
 fn third_party(root: &Path) -> Result<String, String> {
-    let mut tree = cargo(root);
+    let mut tree = cargo::command(root);
     tree.args(["tree", "--locked", "--package", "tributary-cli", "--edges", "normal", "--prefix", "none"]);
     tree.args(["--format", "{p}\t{l}"]);
     let list = control::third_party(&said("cargo tree", &mut tree)?);
-    let mut metadata = cargo(root);
+    let mut metadata = cargo::command(root);
     // Of other machines' crates there need be no sources here.
     metadata.args(["metadata", "--locked", "--format-version", "1", "--filter-platform", &host(root)?]);
     let metadata = said("cargo metadata", &mut metadata)?;
@@ -147,23 +146,6 @@ fn host(root: &Path) -> Result<String, String> {
     let about = said("rustc", Command::new("rustc").current_dir(root).arg("-vV"))?;
     let host = about.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc names no host")?;
     Ok(host.to_owned())
-}
-
-fn build(root: &Path) -> Result<PathBuf, String> {
-    let mut build = cargo(root);
-    build.args(["build", "--release", "--locked", "--package", "tributary-cli", "--bin", "tributary"]);
-    let ended = build.status().map_err(|error| format!("cargo does not start: {error}"))?;
-    if !ended.success() {
-        return Err("the release build failed".to_owned());
-    }
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release/tributary"))
-}
-
-fn cargo(root: &Path) -> Command {
-    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root);
-    cargo
 }
 
 /// The time of the last commit, in seconds.

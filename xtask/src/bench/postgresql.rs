@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Scratch, Taken, watch};
+use super::{Scratch, Taken, sink, watch};
 
 const USER: &str = "bench";
 const PASSWORD: &str = "bench";
@@ -18,7 +18,7 @@ const PASSWORD: &str = "bench";
 const NOBODY: u32 = 65_534;
 
 pub(super) fn run(root: &Path, rows: u64, size: usize, runs: usize) -> Result<String> {
-    let bench = build(root)?;
+    let bench = sink::build(root)?;
     let scratch = Scratch::new(root)?;
     let server = Server::start(&scratch.0)?;
     server.fill(rows, size)?;
@@ -41,18 +41,6 @@ pub(super) fn run(root: &Path, rows: u64, size: usize, runs: usize) -> Result<St
     let _written =
         writeln!(table, "the sync has {:.0} % of the bare speed (median of {runs})", middle * 100.0);
     Ok(table)
-}
-
-/// Builds the parts of the benchmark, optimised, and says where they are.
-fn build(root: &Path) -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = ["build", "--release", "--quiet", "-p", "tributary-benches", "--bin", "tributary-bench"];
-    let status = Command::new(cargo).args(arguments).current_dir(root).status()?;
-    if !status.success() {
-        return Err(Error::other("the release build failed"));
-    }
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release/tributary-bench"))
 }
 
 /// A server of its own, stopped when it is dropped.

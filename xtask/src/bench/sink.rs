@@ -7,9 +7,11 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::cargo;
+
 /// Builds the program, and says where it is.
 pub(super) fn build(root: &Path) -> Result<PathBuf> {
-    super::build_bin(root, "tributary-benches", "tributary-bench")
+    cargo::release(root, "tributary-benches", "tributary-bench")
 }
 
 /// Runs one part to its end and reads the line of JSON it prints.
