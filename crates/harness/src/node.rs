@@ -17,8 +17,15 @@ pub struct TestNode {
     folder: Option<TempDir>,
 }
 
-/// Stores have no `Debug`.
+/// Closed when it is dropped, whoever else still holds it: what writes its files must end before their folder goes. Stores
+/// have no `Debug`.
 struct Kept(Store);
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
 
 impl std::fmt::Debug for Kept {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -14,9 +14,10 @@ use tributary_store::{Store, StoreOptions, SyncMode};
 pub const LONG: Duration = Duration::from_secs(60);
 
 pub struct Live {
-    pub dir: TempDir,
-    store: Store,
     pub running: RunningNode,
+    store: Store,
+    /// Goes after the store, which writes to it until then.
+    pub dir: TempDir,
 }
 
 impl Live {

@@ -24,11 +24,12 @@ use tributary_node::{NodeOptions, Security, router};
 use tributary_store::{Action, CreateIndex, Store, StoreOptions, SyncMode, WriteOp};
 
 pub struct Kit {
-    dir: TempDir,
     pub store: Store,
     router: Router,
     auth: Option<String>,
     accept: Option<&'static str>,
+    /// Goes after the store, which writes to it until then.
+    dir: TempDir,
 }
 
 impl Kit {
