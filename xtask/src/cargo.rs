@@ -5,10 +5,17 @@ use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Cargo in the workspace.
+/// Cargo in the workspace, as if called by hand: what the outer cargo says of this package would have it build anew whatever
+/// looks at such variables (ring, and all that uses it), and the next call by hand once more.
 pub(crate) fn command(root: &Path) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(root);
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
     cargo
 }
 
