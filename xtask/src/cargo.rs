@@ -19,9 +19,9 @@ pub(crate) fn command(root: &Path) -> Command {
     cargo
 }
 
-/// What cargo has built of a profile.
+/// What cargo has built of a profile. A relative `CARGO_TARGET_DIR` is below the folder that cargo is called in.
 pub(crate) fn built(root: &Path, profile: &str) -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from).join(profile)
+    root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into())).join(profile)
 }
 
 /// Builds a program as users get it, and says where it is.
