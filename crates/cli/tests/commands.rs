@@ -188,15 +188,21 @@ fn a_check_tells_every_problem_with_its_mend() {
         assert!(checked.contains(named), "{named}: {checked}");
     }
 
-    fs::write(&config, "nonsense: 1\nservice.heartbeat: x\n").unwrap();
+    // What a file that cannot be taken names is looked at too.
+    fs::write(
+        &config,
+        "nonsense: 1\nservice.heartbeat: x\nconnectors:\n- connector_id: a\n  service_type: gopher\n",
+    )
+    .unwrap();
     let ended = tributary().run(["check", "-c", &path]);
     assert_eq!(ended.code, Some(1));
     assert_eq!(
         ended.stdout.lines().filter(|line| line.starts_with("problem")).count(),
-        2,
+        3,
         "{}",
         ended.stdout
     );
+    assert!(ended.stdout.contains("gopher"), "{}", ended.stdout);
     stop(node);
 }
 

@@ -155,7 +155,7 @@ fn a_check_names_the_rights_that_a_key_lacks() {
     let create = ["connector", "create", "--service-type", "dir", "--index", "docs", "--id", "files"];
     ann().run(create.iter().chain(&["--set", &files, "--host", &url])).success();
     let path = world.path().join("config.yml").display().to_string();
-    let check = |cluster: &[&str], on_content: &[&str]| {
+    let key = |cluster: &[&str], on_content: &[&str]| {
         let rights = json!({"cluster": cluster, "indices": [
             {"names": [".elastic-connectors*"], "privileges": ["read", "write", "view_index_metadata"]},
             {"names": ["docs", ".tributary-dead-letters"], "privileges": on_content},
@@ -169,15 +169,24 @@ fn a_check_names_the_rights_that_a_key_lacks() {
             .send()
             .and_then(|answer| answer.text())
             .unwrap();
-        let key = parse(&made)["encoded"].as_str().unwrap().to_owned();
-        fs::write(&path, format!("elasticsearch:\n  host: {url}\n  api_key: {key}\n")).unwrap();
+        parse(&made)["encoded"].as_str().unwrap().to_owned()
+    };
+    let check = |host: &str, key: &str, more: &str| {
+        fs::write(&path, format!("elasticsearch:\n  host: {host}\n  api_key: {key}\n{more}")).unwrap();
         tributary().run(["check", "-c", &path])
     };
     let cluster = ["monitor", "manage_connector", "read_pipeline"];
     let content = ["read", "write", "create_index", "view_index_metadata", "maintenance"];
-    let told = check(&cluster, &content).success();
+    let (whole, part) = (key(&cluster, &content), key(&cluster[..2], &content[..1]));
+    let told = check(&url, &whole, "").success();
     assert!(!told.contains("rights"), "{told}");
-    let ended = check(&cluster[..2], &content[..1]);
+    // A host that is away is one problem, also for a connector with a key of its own.
+    let own = format!("connectors:\n- connector_id: files\n  api_key: {part}\n");
+    let ended = check(&format!("['http://127.0.0.1:1', '{url}']"), &whole, &own);
+    let problems: Vec<_> = ended.stdout.lines().filter(|line| line.starts_with("problem")).collect();
+    assert_eq!(problems.len(), 2, "{}", ended.stdout);
+    assert!(problems[1].contains("connector 'files': lacks rights"), "{}", ended.stdout);
+    let ended = check(&url, &part, "");
     let line = ended.stdout.lines().find(|line| line.contains("connector 'files'")).unwrap_or_default();
     for missing in ["read_pipeline on the cluster", "create_index, maintenance, ", "write on 'docs'"] {
         assert!(line.contains(missing), "{missing}: {}", ended.stdout);

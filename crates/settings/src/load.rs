@@ -30,12 +30,12 @@ pub(crate) fn load(sources: &Sources) -> Result<Settings, Problems> {
     let name = file.display().to_string();
     match fs::read_to_string(file) {
         Ok(text) => from_text(&name, &text, sources),
-        Err(error) => Err(Problems::new(vec![Problem {
+        Err(error) => Err(Problems::of_file(Problem {
             place: Place::File { name, line: None },
             key: String::new(),
             message: format!("cannot be read: {error}"),
             accepted: "expected a YAML file".into(),
-        }])),
+        })),
     }
 }
 
@@ -55,7 +55,7 @@ pub(crate) fn from_text(name: &str, text: &str, sources: &Sources) -> Result<Set
         Ok(Settings { warnings: gather.warnings, effective, ..settings })
     } else {
         gather.problems.sort_by_key(|problem| order(&problem.place));
-        Err(Problems::new(gather.problems))
+        Err(Problems::of_keys(gather.problems, settings))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::settings::Settings;
+
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -57,39 +59,55 @@ impl fmt::Display for Problem {
 }
 
 /// Everything that is wrong, in the order of the keys' places. Never empty when returned as an error.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problems(Vec<Problem>);
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problems {
+    found: Vec<Problem>,
+    read: Option<Box<Settings>>,
+}
 
 impl Problems {
-    pub(crate) fn new(problems: Vec<Problem>) -> Self {
-        Self(problems)
+    /// A file that cannot be read at all.
+    pub(crate) fn of_file(problem: Problem) -> Self {
+        Self { found: vec![problem], read: None }
+    }
+
+    /// What is wrong with some keys, and the settings as far as they could be read.
+    pub(crate) fn of_keys(found: Vec<Problem>, read: Settings) -> Self {
+        Self { found, read: Some(Box::new(read)) }
+    }
+
+    /// The settings as far as they could be read, defaults in place of what could not: to look for more problems in them, never
+    /// to work with.
+    #[must_use]
+    pub fn partly_read(&self) -> Option<&Settings> {
+        self.read.as_deref()
     }
 
     /// The problems one by one.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        self.found.iter()
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.found.len()
     }
 
     /// Whether there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.found.is_empty()
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let [only] = self.0.as_slice() {
+        if let [only] = self.found.as_slice() {
             return only.fmt(f);
         }
-        write!(f, "{} problems in the configuration:", self.0.len())?;
-        self.0.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
+        write!(f, "{} problems in the configuration:", self.found.len())?;
+        self.found.iter().try_for_each(|problem| write!(f, "\n  {problem}"))
     }
 }
 

@@ -42,6 +42,9 @@ pub(crate) async fn run(args: CheckArgs) -> Result<()> {
             for problem in problems.iter() {
                 findings.problem("configuration", problem, "");
             }
+            if let Some(settings) = problems.partly_read() {
+                unknown_types(settings, &mut findings);
+            }
         }
     }
     match args.output.output {
@@ -57,6 +60,20 @@ pub(crate) async fn run(args: CheckArgs) -> Result<()> {
 
 /// What can be said without asking anybody.
 fn local(settings: &Settings, findings: &mut Findings) {
+    unknown_types(settings, findings);
+    let state = &settings.tributary.state_dir;
+    if !is_writable(state) {
+        findings.problem("state folder", format!("'{}' cannot be written", state.display()), STATE_MEND);
+    }
+    if settings.embedded()
+        && let Err(error) = embedded::check(settings)
+    {
+        findings.problem("embedded node", error, "");
+    }
+}
+
+/// Source types that are named somewhere and not built in.
+fn unknown_types(settings: &Settings, findings: &mut Findings) {
     let registry = tributary_connectors::registry();
     let known = registry.service_types().join(", ");
     for unknown in convert::unknown_types(settings, &registry) {
@@ -74,14 +91,5 @@ fn local(settings: &Settings, findings: &mut Findings) {
             ),
             &format!("use one of {known}"),
         );
-    }
-    let state = &settings.tributary.state_dir;
-    if !is_writable(state) {
-        findings.problem("state folder", format!("'{}' cannot be written", state.display()), STATE_MEND);
-    }
-    if settings.embedded()
-        && let Err(error) = embedded::check(settings)
-    {
-        findings.problem("embedded node", error, "");
     }
 }

@@ -57,7 +57,7 @@ pub(super) async fn check(settings: &Settings, findings: &mut Findings) -> Resul
         let mut alone = options.clone();
         alone.hosts = vec![host.clone()];
         let asked = async {
-            let client = Client::new(alone)?;
+            let client = Client::new(alone.clone())?;
             client.probe().await.map(|server| (client, server))
         };
         match asked.await {
@@ -73,11 +73,11 @@ pub(super) async fn check(settings: &Settings, findings: &mut Findings) -> Resul
                 for warning in server.warnings() {
                     findings.warning(host, warning);
                 }
-                answering.get_or_insert((client, server.abilities.connector_api));
+                answering.get_or_insert((client, alone, server.abilities.connector_api));
             }
         }
     }
-    if let Some((client, has_api)) = answering {
+    if let Some((client, options, has_api)) = answering {
         findings.good("control", control(settings, has_api));
         lacking(findings, "rights", Lacking::for_service(&client, has_api).await);
         connectors(settings, &options, &client, findings).await?;
