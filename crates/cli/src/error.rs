@@ -95,7 +95,7 @@ fn hint_of(error: &ClientError) -> Option<&str> {
         ErrorKind::Unreachable if error.reason().contains("UnknownIssuer") => {
             Some("name the file of the certificate authority with --ca-certs")
         }
-        ErrorKind::Unreachable if !error.is_about_tls() => {
+        ErrorKind::Unreachable if !error.is_about_tls() && !error.is_about_proxy() => {
             Some("start the node with `tributary serve`, or name the address with --host")
         }
         ErrorKind::Auth => {

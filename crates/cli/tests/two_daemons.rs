@@ -113,6 +113,8 @@ async fn a_job_of_a_killed_daemon_is_taken_over() {
         tributary().run(["job", "view", &job, "--watch", "--host", &url, "--output", "json"]).success();
     let shown = parse(&shown);
     assert_eq!(shown["status"], "completed", "{shown}");
+    let warnings = shown["metadata"]["tributary"]["warnings"].to_string();
+    assert!(warnings.contains("went silent"), "the figures may be too small: {shown}");
     assert_eq!(differences(&node_client, "i", &world).await, [""; 0]);
     stop(second);
     stop(node);

@@ -224,10 +224,20 @@ impl ClientError {
         self.0.kind == ErrorKind::Unreachable && connect_hint(&self.0.reason).is_some()
     }
 
+    /// Whether it was the HTTP proxy (`tributary.proxy`) that did not let the connection through.
+    #[must_use]
+    pub fn is_about_proxy(&self) -> bool {
+        // The words of reqwest's connector.
+        self.0.kind == ErrorKind::Unreachable && self.0.reason.contains("tunnel error")
+    }
+
     /// What the person should do next, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self.0.kind {
+            _ if self.is_about_proxy() => {
+                "check the user and password in tributary.proxy, and that the proxy lets requests through to the cluster"
+            }
             ErrorKind::Unreachable => match connect_hint(&self.0.reason) {
                 Some(hint) => hint,
                 None => {
@@ -356,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hint_for_a_connection_that_failed_follows_from_what_tls_says() {
+    fn the_hint_for_a_connection_that_failed_follows_from_its_reason() {
         let hint = |reason| ClientError::new(ErrorKind::Unreachable, reason).hint().unwrap_or_default();
         for (reason, expected) in [
             (
@@ -371,6 +381,7 @@ mod tests {
             ),
             ("invalid peer certificate: certificate not valid yet: verification time 1", "clocks"),
             ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "CA:FALSE"),
+            ("cannot connect: tunnel error: proxy authorization required", "tributary.proxy"),
             ("cannot connect: Connection refused (os error 111)", "that the cluster runs"),
         ] {
             assert!(hint(reason).contains(expected), "{reason}: {}", hint(reason));

@@ -43,6 +43,10 @@ pub(crate) struct Ran {
     pub(crate) total: Option<u64>,
 }
 
+/// What the figures of a job that was taken over leave out, told so that nobody takes them for all that was written.
+const AFTER_TAKEOVER: &str = "an earlier worker of this job went silent: what it wrote after its last checkpoint is in the index, but may be \
+                              missing from the figures";
+
 /// What the task of a sync ends with.
 #[derive(Debug)]
 enum Work {
@@ -355,6 +359,9 @@ impl Service {
         }
         if is_partial(&job.doc) {
             outcome.cursor = None;
+        }
+        if job.lease.takeovers > 0 {
+            outcome.warnings.push(AFTER_TAKEOVER.to_owned());
         }
         outcome.redact(&self.options.redactor);
         report.refusals.clone_from(&outcome.refusals);
