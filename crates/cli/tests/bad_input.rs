@@ -213,6 +213,21 @@ fn a_check_names_a_limit_for_a_type_that_there_is_not() {
 }
 
 #[test]
+fn a_check_tells_of_a_type_that_was_not_filled_in_once() {
+    let world = World::new();
+    for text in [
+        "service: {worker_mode: true, service_types: [changeme]}",
+        "connectors: [{connector_id: a, service_type: changeme}]",
+        "{connector_id: a, service_type: changeme}",
+    ] {
+        let path = config(&world, text);
+        let found = tributary().run(["check", "--offline", "--config", &path]);
+        assert_eq!(found.stdout.matches("changeme").count(), 1, "{}", found.stdout);
+        found.failure(1);
+    }
+}
+
+#[test]
 fn a_check_tells_of_a_file_of_authorities_that_is_missing_once() {
     let world = World::new();
     let text = "elasticsearch: {host: 'https://127.0.0.1:1', api_key: a2V5, ca_certs: /nonexistent/ca.pem}";

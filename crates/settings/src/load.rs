@@ -215,6 +215,8 @@ fn service(gather: &mut Gather<'_>, values: &Values) -> Service {
             format!("holds {PLACEHOLDER:?}"),
             "put the source types to serve there, such as dir".into(),
         );
+        // One problem is enough for it: whoever looks for more finds no type here.
+        service_types.retain(|name| name != PLACEHOLDER);
     } else if worker_mode && service_types.is_empty() {
         let message = "is empty although service.worker_mode is on".to_owned();
         gather.problem(
@@ -272,6 +274,7 @@ fn connectors(gather: &mut Gather<'_>, values: &Values) -> Vec<ConnectorEntry> {
     }
     let place = values::place_of(gather, "connector_id");
     gather.warnings.push(format!("{place}: connector_id is deprecated; list it under connectors"));
+    let service_type = service_type.filter(|name| name != PLACEHOLDER);
     vec![ConnectorEntry { connector_id, service_type, api_key: None }]
 }
 
