@@ -171,6 +171,7 @@ pub(crate) fn sync_options(settings: &Settings) -> SyncOptions {
     options.fingerprint = settings.tributary.fingerprint;
     options.max_body_bytes = settings.service.max_file_download_size;
     options.time_limit = settings.tributary.job_limits.time;
+    options.silence_limit = settings.tributary.job_limits.silence;
     options.rate_limit = settings.tributary.job_limits.documents_per_second;
     options.progress_every = bulk.display_every;
     options.log_operations = bulk.enable_operations_logging;

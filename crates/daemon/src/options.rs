@@ -29,9 +29,9 @@ pub struct DaemonOptions {
     pub idle_limit: Duration,
     /// Take-overs of one job from crashed workers before it is given up. Default 10.
     pub max_takeovers: u32,
-    /// Content syncs at once; at least 1. Default 1.
+    /// Content syncs at once; at least 1. Default 4.
     pub max_concurrent_content_syncs: usize,
-    /// Access-control syncs at once; at least 1. Default 1.
+    /// Access-control syncs at once; at least 1. Default 4.
     pub max_concurrent_access_control_syncs: usize,
     /// Syncs of a service type at once, within the limits above; types not named have no limit of their own. Default:
     /// none.
@@ -104,6 +104,9 @@ pub struct SyncOptions {
     pub max_body_bytes: u64,
     /// Longest time in one go; then the sync ends with an error. Default: none.
     pub time_limit: Option<Duration>,
+    /// Longest time in which the source may tell nothing while its sync waits for nothing else; then the sync ends with an
+    /// error. Default one hour.
+    pub silence_limit: Option<Duration>,
     /// Operations written in a second at the most. Default: no limit.
     pub rate_limit: Option<f64>,
     /// Documents between two lines of progress in the log, of which there are never two within 10 s; 0: none.
@@ -179,6 +182,7 @@ impl Default for SyncOptions {
             fingerprint: true,
             max_body_bytes: 10 << 20,
             time_limit: None,
+            silence_limit: Some(Duration::from_secs(3600)),
             rate_limit: None,
             progress_every: 0,
             log_operations: false,
@@ -197,8 +201,8 @@ impl Default for DaemonOptions {
             lease: Duration::from_secs(30),
             idle_limit: Duration::from_secs(300),
             max_takeovers: 10,
-            max_concurrent_content_syncs: 1,
-            max_concurrent_access_control_syncs: 1,
+            max_concurrent_content_syncs: 4,
+            max_concurrent_access_control_syncs: 4,
             max_concurrent_by_type: BTreeMap::new(),
             max_scheduling_tasks: 4,
             shutdown_grace: Duration::from_secs(20),

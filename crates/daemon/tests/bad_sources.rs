@@ -73,6 +73,7 @@ async fn one_that_hangs_while_it_lists() {
         pair.others_go_on(&id).await;
         pair.cancel(&id).await;
         pair.fails_in_time().await;
+        pair.fails_of_silence().await;
         bad.misbehave(Misdeed::None);
         bad.block_thread(false);
         pair.end_well().await;
@@ -86,7 +87,11 @@ async fn one_that_floods_the_index_is_read_no_faster_than_it_can_be_written() {
     bad.misbehave(Misdeed::NeverEnds);
     let good = World::new("good-flood").with_documents(3);
     // However fast this machine is, the index is slower than the source.
-    let adjust = |options: &mut DaemonOptions| options.sync.rate_limit = Some(50.0);
+    let adjust = |options: &mut DaemonOptions| {
+        options.sync.rate_limit = Some(50.0);
+        // A source is not silent because the index is slow.
+        options.sync.silence_limit = Some(Duration::from_millis(500));
+    };
     let mut pair = Pair::set(&bad, &good, adjust).await;
     let id = pair.bad.ask(JobType::Full).await;
     until("listing", || bad.listed() > 150).await;

@@ -95,11 +95,15 @@ impl<I: IndexPort> Driver<'_, '_, '_, I> {
             if !self.reading && self.pipeline.is_idle() {
                 break;
             }
+            self.pipeline.progress.waits_for_source(self.pipeline.waits_for_source(reading));
             match self.wait(allowance).await {
                 Happened::Asked => self.asked(),
                 Happened::Read(steps) => self.read(steps),
                 Happened::Looked(looked) => self.try_to(|pipeline| pipeline.looked(looked)),
-                Happened::Fetched(fetched) => self.pipeline.fetched(fetched),
+                Happened::Fetched(fetched) => {
+                    self.pipeline.progress.heard_of_source();
+                    self.pipeline.fetched(fetched);
+                }
                 Happened::Delivered(delivered) => self.try_to(|pipeline| pipeline.delivered(delivered)),
                 Happened::Kept => {}
                 Happened::Lingered => self.pipeline.outbox.seal(),
@@ -109,6 +113,7 @@ impl<I: IndexPort> Driver<'_, '_, '_, I> {
                 }
             }
         }
+        self.pipeline.progress.waits_for_source(false);
         self.stop.map_or(Ok(()), Err)
     }
 
@@ -117,6 +122,7 @@ impl<I: IndexPort> Driver<'_, '_, '_, I> {
         let lingers = self.pipeline.outbox.linger_ends();
         let never = || Instant::now() + Duration::from_secs(3600);
         let pipeline = &mut *self.pipeline;
+        let progress = pipeline.progress;
         tokio::select! {
             biased;
             () = self.control.at_least(next_request), if self.heard < Request::Cancel => Happened::Asked,
@@ -125,9 +131,9 @@ impl<I: IndexPort> Driver<'_, '_, '_, I> {
             }
             Some(delivered) = pipeline.outbox.next() => Happened::Delivered(delivered),
             Some(looked) = futures::StreamExt::next(&mut pipeline.lookups) => Happened::Looked(looked),
-            Some(fetched) = pipeline.bodies.next() => Happened::Fetched(fetched),
+            Some(fetched) = progress.in_source(pipeline.bodies.next()) => Happened::Fetched(fetched),
             Some(()) = pipeline.account.letters.next() => Happened::Kept,
-            steps = self.reader.next(allowance), if allowance > 0 => Happened::Read(steps),
+            steps = progress.in_source(self.reader.next(allowance)), if allowance > 0 => Happened::Read(steps),
             () = tokio::time::sleep_until(lingers.unwrap_or_else(never)), if lingers.is_some() => {
                 Happened::Lingered
             }
@@ -158,6 +164,9 @@ impl<I: IndexPort> Driver<'_, '_, '_, I> {
     }
 
     fn read(&mut self, steps: Vec<Step>) {
+        if !steps.is_empty() {
+            self.pipeline.progress.heard_of_source();
+        }
         for step in steps {
             match self.pipeline.take(step) {
                 Ok(true) => {}

@@ -166,6 +166,12 @@ impl<'a, I: IndexPort> Pipeline<'a, I> {
         self.chunk.is_empty() && self.lookups.is_empty() && self.bodies.is_empty() && self.outbox.is_empty()
     }
 
+    /// Whether only the source can make it go on: for its listing, where that is read, or for a content.
+    pub(crate) fn waits_for_source(&self, reading: Reading) -> bool {
+        let asked = reading == Reading::Goes || !self.bodies.is_empty();
+        asked && self.lookups.is_empty() && self.outbox.is_empty()
+    }
+
     /// Starts whatever can start. `more_comes` says that the source has more ready now, so that waiting for it pays.
     pub(crate) fn pump(&mut self, more_comes: bool, reading: Reading) {
         self.now = None;

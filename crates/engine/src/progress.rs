@@ -1,4 +1,6 @@
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +15,14 @@ macro_rules! figures {
 
         /// The numbers of a running sync; read them at any time with [`Progress::snapshot`].
         #[derive(Debug, Default)]
-        pub struct Progress { phase: AtomicU8, restored: OnceLock<Figures>, $($name: AtomicU64),* }
+        pub struct Progress {
+            phase: AtomicU8,
+            restored: OnceLock<Figures>,
+            waits_for_source: AtomicBool,
+            in_source: AtomicBool,
+            heard_of_source: AtomicU64,
+            $($name: AtomicU64),*
+        }
 
         impl Progress {
             /// The numbers at this moment.
@@ -106,6 +115,34 @@ impl Progress {
     #[must_use]
     pub fn restored(&self) -> Figures {
         self.restored.get().copied().unwrap_or_default()
+    }
+
+    /// How often the source was heard so far, if there is nothing left to do but to wait for it; `None` while there
+    /// is. The same number for long: the source hangs.
+    #[must_use]
+    pub fn waiting_for_source(&self) -> Option<u64> {
+        let waits = self.waits_for_source.load(Ordering::Acquire) || self.in_source.load(Ordering::Acquire);
+        waits.then(|| self.heard_of_source.load(Ordering::Acquire))
+    }
+
+    /// Marks when the source's code has the thread: code that blocks it keeps everything else from going on.
+    pub(crate) async fn in_source<T>(&self, call: impl Future<Output = T>) -> T {
+        let mut call = pin!(call);
+        poll_fn(|cx| {
+            self.in_source.store(true, Ordering::Release);
+            let polled = call.as_mut().poll(cx);
+            self.in_source.store(false, Ordering::Release);
+            polled
+        })
+        .await
+    }
+
+    pub(crate) fn waits_for_source(&self, waits: bool) {
+        self.waits_for_source.store(waits, Ordering::Release);
+    }
+
+    pub(crate) fn heard_of_source(&self) {
+        self.heard_of_source.fetch_add(1, Ordering::Release);
     }
 
     pub(crate) fn enter(&self, phase: Phase) {

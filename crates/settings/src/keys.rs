@@ -330,13 +330,13 @@ const KEYS: &[Key] = &[
     python(
         "service.max_concurrent_content_syncs",
         Kind::Whole { min: 1, max: 1000 },
-        "1",
+        "4",
         "Content syncs running at once.",
     ),
     python(
         "service.max_concurrent_access_control_syncs",
         Kind::Whole { min: 1, max: 1000 },
-        "1",
+        "4",
         "Access control syncs running at once.",
     ),
     python(
@@ -540,6 +540,12 @@ const KEYS: &[Key] = &[
         Kind::Duration { min: Duration::from_secs(1) },
         "12h",
         "Longest time a sync may run in one go; then it ends with an error. None unless set.",
+    ),
+    ours(
+        "tributary.job_limits.silence",
+        SPAN,
+        "1h",
+        "Longest time in which a source may tell nothing while its sync waits for it; then the sync ends with an error. 0: no limit.",
     ),
     ours_unset(
         "tributary.job_limits.documents_per_second",

@@ -328,6 +328,7 @@ fn tributary(gather: &mut Gather<'_>, values: &Values) -> Tributary {
         max_concurrent_syncs_by_type: values.counts("tributary.max_concurrent_syncs_by_type"),
         job_limits: JobLimits {
             time: values.optional_duration("tributary.job_limits.time"),
+            silence: Some(values.duration("tributary.job_limits.silence")).filter(|limit| !limit.is_zero()),
             documents_per_second: values.optional_number("tributary.job_limits.documents_per_second"),
         },
         job_log_lines: values.count("tributary.job_log.lines"),

@@ -288,6 +288,8 @@ pub struct Tributary {
 pub struct JobLimits {
     /// Longest time in one go.
     pub time: Option<Duration>,
+    /// Longest time in which the source tells nothing; `None`: no limit.
+    pub silence: Option<Duration>,
     /// Documents written in a second.
     pub documents_per_second: Option<f64>,
 }

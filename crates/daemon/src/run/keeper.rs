@@ -11,11 +11,12 @@ use super::fence::Fence;
 use super::finish::too_slow;
 use super::outcome::{LOG, Outcome, progress_change, stored_cursor};
 use super::prepare::{Preparation, is_partial};
-use super::watched::Watched;
+use super::watched::{Limits, Watched};
 use crate::apart::Apart;
 use crate::error::DaemonError;
 use crate::lease::METADATA;
 use crate::metrics::Metric;
+use crate::options::SyncOptions;
 use crate::service::Service;
 
 /// Pause between two looks at a running job: how soon a cancellation is heard of. With the grace of a sync that hangs it
@@ -123,7 +124,8 @@ impl Service {
         let fence = Fence::until(job.held_until);
         self.enter(&job).await;
         let preparation = self.preparation(&job, fence.clone());
-        let mut watched = Watched::new(self.options.sync.time_limit);
+        let SyncOptions { time_limit: time, silence_limit: silence, .. } = self.options.sync;
+        let mut watched = Watched::new(Limits { time, silence });
         let stop = match Apart::begin("sync", work(preparation, run.clone()).in_current_span()) {
             Ok(mut sync) => self.keep(&mut job, &run, &fence, &mut sync, &mut watched).await,
             Err(error) => {
@@ -225,8 +227,10 @@ impl Service {
                     next_look = Instant::now() + LOOK;
                     watched.count(&run.progress, &self.options.metrics);
                     watched.tell(&run.progress, self.options.sync.progress_every);
-                    if watched.is_out_of_time() && run.control.request() < Request::Cancel {
-                        tracing::warn!("the sync has taken longer than it may: it is stopped");
+                    if run.control.request() < Request::Cancel
+                        && let Some(why) = watched.reaches_limit(&run.progress)
+                    {
+                        tracing::warn!("the sync is stopped: {why}");
                         run.control.cancel();
                     }
                     match seen {
@@ -346,7 +350,7 @@ impl Service {
         };
         if outcome.status == SyncStatus::Canceled
             && job.status != SyncStatus::Canceling
-            && let Some(text) = watched.too_long()
+            && let Some(text) = watched.over()
         {
             outcome.status = SyncStatus::Error;
             outcome.error = Some(text);

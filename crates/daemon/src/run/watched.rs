@@ -8,11 +8,24 @@ use crate::metrics::Metrics;
 /// Shortest time between two lines of progress in the log.
 const PAUSE: Duration = Duration::from_secs(10);
 
+/// Limits of a sync's time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Limits {
+    /// For all of it, in one go.
+    pub(crate) time: Option<Duration>,
+    /// In which the source tells nothing while only it is waited for.
+    pub(crate) silence: Option<Duration>,
+}
+
 /// What is remembered of a running sync from one look to the next.
 #[derive(Debug)]
 pub(crate) struct Watched {
     begun: Instant,
-    limit: Option<Duration>,
+    limits: Limits,
+    /// Since when only the source is waited for, and how often it was heard until then.
+    waits: Option<(u64, Instant)>,
+    /// Which limit the sync was stopped at.
+    over: Option<String>,
     /// What this attempt had done when it was counted last.
     counted: Figures,
     /// Which log lines the job's document has.
@@ -22,9 +35,18 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    pub(crate) fn new(limit: Option<Duration>) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         let now = Instant::now();
-        Self { begun: now, limit, counted: Figures::default(), log_seen: 0, told: 0, told_at: now }
+        Self {
+            begun: now,
+            limits,
+            waits: None,
+            over: None,
+            counted: Figures::default(),
+            log_seen: 0,
+            told: 0,
+            told_at: now,
+        }
     }
 
     pub(crate) fn took(&self) -> Duration {
@@ -50,17 +72,43 @@ impl Watched {
         }
     }
 
-    pub(crate) fn is_out_of_time(&self) -> bool {
-        self.limit.is_some_and(|limit| self.begun.elapsed() >= limit)
+    /// Which limit is reached, told once: the sync is to be stopped.
+    pub(crate) fn reaches_limit(&mut self, progress: &Progress) -> Option<&str> {
+        let silent = self.silence(progress.waiting_for_source());
+        if self.over.is_some() {
+            return None;
+        }
+        let reached = |limit: Option<Duration>, time: Duration| limit.filter(|limit| time >= *limit);
+        let why = if let Some(limit) = reached(self.limits.time, self.begun.elapsed()) {
+            format!(
+                "the sync took longer than the {} s that a job may take (raise tributary.job_limits.time, or sync less at \
+                 a time with sync rules or incremental syncs)",
+                limit.as_secs()
+            )
+        } else {
+            let limit = reached(self.limits.silence, silent)?;
+            format!(
+                "the source told nothing for {} s, and its sync waited for nothing else (see whether it works; if it needs so \
+                 long to answer, raise tributary.job_limits.silence)",
+                limit.as_secs()
+            )
+        };
+        Some(self.over.insert(why))
     }
 
-    /// Why the sync was stopped, where that is because of its time.
-    pub(crate) fn too_long(&self) -> Option<String> {
-        let limit = self.limit.filter(|_| self.is_out_of_time())?.as_secs();
-        Some(format!(
-            "the sync took longer than the {limit} s that a job may take (raise tributary.job_limits.time, or sync less \
-             at a time with sync rules or incremental syncs)"
-        ))
+    /// The limit the sync was stopped at.
+    pub(crate) fn over(&mut self) -> Option<String> {
+        self.over.take()
+    }
+
+    /// For how long only the source is waited for, by how often it has been heard now.
+    fn silence(&mut self, heard: Option<u64>) -> Duration {
+        let now = Instant::now();
+        self.waits = heard.map(|heard| match self.waits {
+            Some((before, since)) if before == heard => (heard, since),
+            _ => (heard, now),
+        });
+        self.waits.map_or(Duration::ZERO, |(_, since)| now - since)
     }
 }
 
@@ -84,6 +132,29 @@ fn of_this_attempt(now: &Figures, before: &Figures) -> Figures {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_is_silent_while_only_it_is_waited_for_and_it_is_not_heard() {
+        let mut watched = Watched::new(Limits::default());
+        for (heard, silent) in
+            [(Some(7), 0), (Some(7), 1), (Some(7), 2), (Some(8), 0), (Some(8), 1), (None, 0), (Some(8), 0)]
+        {
+            assert_eq!(watched.silence(heard).as_secs(), silent, "{heard:?}");
+            tokio::time::advance(Duration::from_secs(1)).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_is_told_once_and_kept_for_the_end() {
+        let (minute, progress) = (Duration::from_secs(60), Progress::new());
+        let mut watched = Watched::new(Limits { time: Some(minute), silence: Some(minute) });
+        assert_eq!(watched.reaches_limit(&progress), None);
+        tokio::time::advance(minute).await;
+        // What waits for nothing is not silent.
+        assert!(watched.reaches_limit(&progress).is_some_and(|why| why.contains("longer than the 60 s")));
+        assert_eq!(watched.reaches_limit(&progress), None);
+        assert!(watched.over().is_some());
+    }
 
     #[test]
     fn what_an_earlier_attempt_did_is_not_counted_again() {

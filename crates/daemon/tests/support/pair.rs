@@ -21,7 +21,6 @@ impl Pair {
         let good = Rig::on(bad.client.clone(), good_world).await;
         let mut options = bad.options();
         options.connectors = Selection::of([bad.connector.clone(), good.connector.clone()]);
-        options.max_concurrent_content_syncs = 2;
         adjust(&mut options);
         let (shutdown, handle) = bad.daemon_with_handle(options.clone());
         Self { bad, good, shutdown, handle, options }
@@ -49,6 +48,16 @@ impl Pair {
         let id = self.bad.ask(JobType::Full).await;
         self.bad_job_fails(&id, "longer than the 2 s that a job may take").await;
         self.options.sync.time_limit = None;
+        self.handle.reload(self.bad.client.clone(), self.options.clone());
+    }
+
+    /// A further job of the bad source, which may tell nothing for no longer than 1 s, fails and says so.
+    pub async fn fails_of_silence(&mut self) {
+        let before = self.options.sync.silence_limit.replace(Duration::from_secs(1));
+        self.handle.reload(self.bad.client.clone(), self.options.clone());
+        let id = self.bad.ask(JobType::Full).await;
+        self.bad_job_fails(&id, "the source told nothing for 1 s").await;
+        self.options.sync.silence_limit = before;
         self.handle.reload(self.bad.client.clone(), self.options.clone());
     }
 
