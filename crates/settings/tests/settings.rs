@@ -354,14 +354,16 @@ fn limits_of_source_types_are_whole_numbers_by_name_nested_or_dotted() {
 fn monitoring_and_traces_are_off_unless_they_are_named() {
     let off = read("").tributary;
     assert_eq!((off.monitoring, off.otlp, off.job_limits.time), (None, None, None));
+    assert_eq!(off.job_limits.silence, Some(Duration::from_secs(3600)));
     let on = read(
         "tributary:\n  monitoring.listen: 127.0.0.1:9600\n  otlp: {endpoint: 'http://c:4318/', headers: {a: b}}\n  \
-         job_limits: {time: 2h, documents_per_second: 50}\n",
+         job_limits: {time: 2h, silence: 0, documents_per_second: 50}\n",
     )
     .tributary;
     assert_eq!(on.monitoring.unwrap().port(), 9600);
     let otlp = on.otlp.unwrap();
     assert_eq!((otlp.endpoint.as_str(), otlp.headers["a"].reveal()), ("http://c:4318", "b"));
     assert_eq!(on.job_limits.time, Some(Duration::from_secs(7200)));
+    assert_eq!(on.job_limits.silence, None);
     assert_eq!(on.job_limits.documents_per_second, Some(50.0));
 }
