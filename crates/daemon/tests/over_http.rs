@@ -219,7 +219,10 @@ async fn faults(url: &str) {
         ("away", Faults { away: 3, ..Faults::default() }),
         ("lost", Faults { lost: 3, ..Faults::default() }),
         ("large", Faults { max_bytes: Some(10_000), ..Faults::default() }),
-        ("all", Faults { throttled: 5, away: 7, lost: 11, busy: 9, max_bytes: Some(30_000) }),
+        (
+            "all",
+            Faults { throttled: 5, away: 7, lost: 11, busy: 9, max_bytes: Some(30_000), ..Faults::default() },
+        ),
     ];
     for (name, faults) in disturbances {
         let scene = Scene::set(url, World::new(name).with_documents(400).with_text(2000)).await;
@@ -256,6 +259,26 @@ async fn killed_sync(url: &str) {
     scene.rig.stop(&shutdown).await;
 }
 
+/// A cancellation does not wait for an index that answers nothing.
+async fn canceled_while_the_index_is_silent(url: &str) {
+    let world = World::new("silent").with_documents(4000).slow(Duration::from_micros(500));
+    let mut scene = Scene::set(url, world).await;
+    let mut options = scene.options();
+    options.lease = Duration::from_secs(60);
+    let shutdown = scene.rig.daemon(options);
+    let id = scene.rig.ask(JobType::Full).await;
+    until("begun", || scene.recorder.book().indexed > 500).await;
+    scene.recorder.disturb(Faults { silent: true, ..Faults::default() });
+    let asked = Instant::now();
+    scene.rig.client.cancel_job(&id).await.unwrap();
+    let job = scene.ends(&id).await;
+    assert_eq!(job.status, SyncStatus::Canceled, "{:?}", job.error);
+    // A call may take ten seconds; two are promised, and more are given to a slow machine.
+    assert!(asked.elapsed() < Duration::from_secs(6), "{:?}", asked.elapsed());
+    scene.recorder.disturb(Faults::default());
+    scene.rig.stop(&shutdown).await;
+}
+
 async fn all(url: &str) {
     first_unchanged_changed(url).await;
     identities(url).await;
@@ -263,6 +286,7 @@ async fn all(url: &str) {
     dead_letters(url).await;
     faults(url).await;
     killed_sync(url).await;
+    canceled_while_the_index_is_silent(url).await;
 }
 
 /// A sync in the middle of which the server goes away and comes back, with a new address where it has one.

@@ -111,14 +111,19 @@ impl Service {
         self.client.within(self.call_limit().mul_f64(0.8))
     }
 
-    /// Documents in the index, where that can be told soon.
-    pub(crate) async fn count(&self, connector: &ConnectorId, index: &IndexName) -> Option<u64> {
+    /// Documents in the index, where that can be told within a limit.
+    pub(crate) async fn count(
+        &self,
+        connector: &ConnectorId,
+        index: &IndexName,
+        limit: Duration,
+    ) -> Option<u64> {
         let client = self.content_client(connector);
         let counting = async {
             client.refresh(index).await?;
             client.count(index).await
         };
-        match timeout(self.call_limit(), counting).await {
+        match timeout(limit, counting).await {
             Ok(Ok(count)) => Some(count),
             Ok(Err(error)) if error.is_missing_index() => None,
             Ok(Err(error)) => {

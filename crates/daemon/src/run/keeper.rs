@@ -27,6 +27,10 @@ const REPORT: Duration = Duration::from_secs(10);
 /// What a sync that was asked to stop gets beside its own grace before it is ended from outside.
 const SPARE: Duration = Duration::from_millis(500);
 
+/// Time for counting the index's documents after a cancellation, which is to be over within two seconds: the index may be
+/// too busy to answer.
+const COUNT_OF_CANCELED: Duration = Duration::from_millis(300);
+
 /// How a running sync is watched and stopped.
 #[derive(Clone, Debug)]
 pub(crate) struct RunControl {
@@ -228,7 +232,7 @@ impl Service {
                     watched.count(&run.progress, &self.options.metrics);
                     watched.tell(&run.progress, self.options.sync.progress_every);
                     if run.control.request() < Request::Cancel
-                        && let Some(why) = watched.reaches_limit(&run.progress)
+                        && let Some(why) = watched.reaches_limit(&run.progress, Instant::now())
                     {
                         tracing::warn!("the sync is stopped: {why}");
                         run.control.cancel();
@@ -359,7 +363,11 @@ impl Service {
             && outcome.status.is_final()
             && !self.shutdown.is_stopping()
         {
-            outcome.total = self.count(job.connector_id(), index).await;
+            let limit = match outcome.status {
+                SyncStatus::Canceled => COUNT_OF_CANCELED,
+                _ => self.call_limit(),
+            };
+            outcome.total = self.count(job.connector_id(), index, limit).await;
         }
         if is_partial(&job.doc) {
             outcome.cursor = None;

@@ -73,13 +73,13 @@ impl Watched {
     }
 
     /// Which limit is reached, told once: the sync is to be stopped.
-    pub(crate) fn reaches_limit(&mut self, progress: &Progress) -> Option<&str> {
-        let silent = self.silence(progress.waiting_for_source());
+    pub(crate) fn reaches_limit(&mut self, progress: &Progress, now: Instant) -> Option<&str> {
+        let silent = self.silence(progress.waiting_for_source(), now);
         if self.over.is_some() {
             return None;
         }
         let reached = |limit: Option<Duration>, time: Duration| limit.filter(|limit| time >= *limit);
-        let why = if let Some(limit) = reached(self.limits.time, self.begun.elapsed()) {
+        let why = if let Some(limit) = reached(self.limits.time, now - self.begun) {
             format!(
                 "the sync took longer than the {} s that a job may take (raise tributary.job_limits.time, or sync less at \
                  a time with sync rules or incremental syncs)",
@@ -102,8 +102,7 @@ impl Watched {
     }
 
     /// For how long only the source is waited for, by how often it has been heard now.
-    fn silence(&mut self, heard: Option<u64>) -> Duration {
-        let now = Instant::now();
+    fn silence(&mut self, heard: Option<u64>, now: Instant) -> Duration {
         self.waits = heard.map(|heard| match self.waits {
             Some((before, since)) if before == heard => (heard, since),
             _ => (heard, now),
@@ -133,26 +132,27 @@ fn of_this_attempt(now: &Figures, before: &Figures) -> Figures {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_source_is_silent_while_only_it_is_waited_for_and_it_is_not_heard() {
-        let mut watched = Watched::new(Limits::default());
-        for (heard, silent) in
-            [(Some(7), 0), (Some(7), 1), (Some(7), 2), (Some(8), 0), (Some(8), 1), (None, 0), (Some(8), 0)]
-        {
-            assert_eq!(watched.silence(heard).as_secs(), silent, "{heard:?}");
-            tokio::time::advance(Duration::from_secs(1)).await;
+    #[test]
+    fn a_source_is_silent_while_only_it_is_waited_for_and_it_is_not_heard() {
+        let (mut watched, begun) = (Watched::new(Limits::default()), Instant::now());
+        let seen =
+            [(Some(7), 0), (Some(7), 1), (Some(7), 2), (Some(8), 0), (Some(8), 1), (None, 0), (Some(8), 0)];
+        for (second, (heard, silent)) in (0..).zip(seen) {
+            let now = begun + Duration::from_secs(second);
+            assert_eq!(watched.silence(heard, now).as_secs(), silent, "{heard:?} at {second} s");
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_limit_is_told_once_and_kept_for_the_end() {
+    #[test]
+    fn a_limit_is_told_once_and_kept_for_the_end() {
         let (minute, progress) = (Duration::from_secs(60), Progress::new());
         let mut watched = Watched::new(Limits { time: Some(minute), silence: Some(minute) });
-        assert_eq!(watched.reaches_limit(&progress), None);
-        tokio::time::advance(minute).await;
+        let now = Instant::now();
+        assert_eq!(watched.reaches_limit(&progress, now), None);
         // What waits for nothing is not silent.
-        assert!(watched.reaches_limit(&progress).is_some_and(|why| why.contains("longer than the 60 s")));
-        assert_eq!(watched.reaches_limit(&progress), None);
+        let why = watched.reaches_limit(&progress, now + minute);
+        assert!(why.is_some_and(|why| why.contains("longer than the 60 s")));
+        assert_eq!(watched.reaches_limit(&progress, now + minute), None);
         assert!(watched.over().is_some());
     }
 

@@ -50,6 +50,8 @@ pub struct Faults {
     pub busy: u64,
     /// 413 for larger requests.
     pub max_bytes: Option<usize>,
+    /// Nothing that is asked of the index is answered.
+    pub silent: bool,
 }
 
 struct Behind {
@@ -113,7 +115,11 @@ impl Recorder {
 }
 
 async fn pass(State(behind): State<Arc<Behind>>, request: Request) -> Response {
-    let is_bulk = request.uri().path() == format!("/{}/_bulk", behind.index);
+    let of_index = request.uri().path().strip_prefix(&format!("/{}/", behind.index));
+    let (is_bulk, of_index) = (of_index == Some("_bulk"), of_index.is_some());
+    if of_index && behind.faults.lock().unwrap().silent {
+        return std::future::pending().await;
+    }
     let (parts, body) = request.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap();
     if parts.uri.path().contains("sync-jobs/_update/") && is_claim(&body) {
