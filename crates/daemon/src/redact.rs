@@ -58,7 +58,8 @@ impl Redactor {
         }
     }
 
-    /// Takes note of the values of a configuration that its document or its source's declaration calls sensitive.
+    /// Takes note of the values of a configuration that its document or its source's declaration calls sensitive, and of
+    /// passwords in addresses.
     pub fn learn_configuration(&self, stored: &ConfigSchema, declared: Option<&ConfigSchema>) {
         let sensitive = stored.iter().filter(|(name, field)| {
             field.sensitive
@@ -68,7 +69,8 @@ impl Redactor {
         for (_, field) in sensitive {
             texts(&field.value, &mut secrets);
         }
-        self.learn(secrets.iter().map(String::as_str));
+        let in_addresses = stored.iter().filter_map(|(_, field)| field.password_in_address());
+        self.learn(secrets.iter().map(String::as_str).chain(in_addresses));
     }
 
     /// The text without secrets.
@@ -190,11 +192,12 @@ mod tests {
         let schema = |value: Value| serde_json::from_value::<ConfigSchema>(value).unwrap();
         let stored = schema(json!({
             "a": {"value": "secret-one", "sensitive": true}, "b": {"value": "secret-two"}, "c": {"value": "public"},
+            "d": {"value": "mongodb://user:secret-three@host"},
         }));
         let declared = schema(json!({"b": {"sensitive": true}}));
         let redactor = Redactor::default();
         redactor.learn_configuration(&stored, Some(&declared));
-        assert_eq!(redactor.text("secret-one secret-two public"), "*** *** public");
+        assert_eq!(redactor.text("secret-one secret-two public secret-three"), "*** *** public ***");
         assert!(!format!("{redactor:?}").contains("secret-one"));
     }
 }

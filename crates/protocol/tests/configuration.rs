@@ -131,6 +131,23 @@ fn missing_fields_are_listed_in_the_declared_order() {
     assert_eq!(schema(json!({"a": {}, "extra": {}})).missing_from(&declared), ["z", "m"]);
 }
 
+#[test]
+fn the_password_of_an_address_is_found() {
+    for (value, password) in [
+        (json!("mongodb://u:p@h:1,i:2/db?x=y@z"), Some("p")),
+        (json!("mongodb+srv://u:a:b%40@h"), Some("a:b%40")),
+        (json!("https://u:p@q@h#x"), Some("p@q")),
+        (json!("https://u@h:80"), None),
+        (json!("https://u:@h"), None),
+        (json!("https://h:80/a@b"), None),
+        (json!("u:p@h"), None),
+        (json!(7), None),
+    ] {
+        let schema = schema(json!({"f": {"value": value}}));
+        assert_eq!(schema.get("f").unwrap().password_in_address(), password, "{value}");
+    }
+}
+
 fn any_value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

@@ -133,6 +133,8 @@ pub(crate) fn masked(schema: &ConfigSchema, service_type: Option<&str>) -> Confi
         if sensitive {
             hide(&mut field.value);
             hide(&mut field.default_value);
+        } else if let (Some(password), Some(text)) = (field.password_in_address(), field.value.as_str()) {
+            field.value = text.replace(&format!(":{password}@"), &format!(":{MASK}@")).into();
         }
         shown.insert(name.to_owned(), field);
     }
@@ -189,8 +191,10 @@ mod tests {
     #[test]
     fn a_masked_schema_holds_no_secret() {
         let mut schema = schema();
-        apply(&mut schema, vec![("password".to_owned(), "hunter2".to_owned())], Map::new()).unwrap();
+        let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let pairs = vec![set("password", "hunter2"), set("tables", "mongodb://ann:hunter2@host/?a=b")];
+        apply(&mut schema, pairs, Map::new()).unwrap();
         let shown = serde_json::to_string(&masked(&schema, None)).unwrap();
-        assert!(!shown.contains("hunter2") && shown.contains(MASK), "{shown}");
+        assert!(!shown.contains("hunter2") && shown.contains("mongodb://ann:***@host/?a=b"), "{shown}");
     }
 }

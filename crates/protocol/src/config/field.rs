@@ -185,6 +185,16 @@ impl ConfigField {
         Ok(Self { label, value: entry, ..Self::default() })
     }
 
+    /// The password in a value that is an address with one (`scheme://user:password@host`), as it stands there: a secret
+    /// even where the field is none.
+    #[must_use]
+    pub fn password_in_address(&self) -> Option<&str> {
+        let (_, rest) = self.value.as_str()?.split_once("://")?;
+        let authority = rest.split(['/', '?', '#']).next()?;
+        let (credentials, _) = authority.rsplit_once('@')?;
+        credentials.split_once(':').map(|(_, password)| password).filter(|password| !password.is_empty())
+    }
+
     /// The label, or the field's name where it has none.
     pub(super) fn label_or<'a>(&'a self, name: &'a str) -> &'a str {
         if self.label.is_empty() { name } else { &self.label }
