@@ -57,6 +57,17 @@ impl Lacking {
         client.missing_privileges(&[READ_PIPELINE], &[content]).await.map(Self)
     }
 
+    /// Those without which nothing can be synced, and those without which something else is missing: to see that a pipeline
+    /// exists, and to keep dead letters. The keys that Elastic's tools make for a connector lack these (connector-api 3).
+    #[must_use]
+    pub fn split(self) -> (Self, Self) {
+        let (dispensable, needed) = self.0.into_iter().partition(|missing| match &missing.index {
+            Some(index) => index == DEAD_LETTERS,
+            None => missing.privileges == [READ_PIPELINE],
+        });
+        (Self(needed), Self(dispensable))
+    }
+
     /// Whether nothing is missing.
     #[must_use]
     pub fn is_empty(&self) -> bool {

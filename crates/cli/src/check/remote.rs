@@ -110,10 +110,20 @@ fn control(settings: &Settings, has_api: bool) -> &'static str {
 /// Rights that the daemon needs and does not have.
 fn lacking(findings: &mut Findings, what: &str, asked: Result<Lacking, ClientError>) {
     match asked {
-        Ok(lacking) if lacking.is_empty() => {}
         Ok(lacking) => {
-            let mend = "give the user or API key these rights; docs/operate.md lists all under \"Rights\"";
-            findings.problem(what, format!("lacks rights: {lacking}"), mend);
+            let (needed, dispensable) = lacking.split();
+            if !needed.is_empty() {
+                let mend =
+                    "give the user or API key these rights; docs/operate.md lists all under \"Rights\"";
+                findings.problem(what, format!("lacks rights: {needed}"), mend);
+            }
+            if !dispensable.is_empty() {
+                let message = format!(
+                    "lacks rights that syncs can do without: {dispensable} (docs/operate.md tells under \"Rights\" \
+                     what for)"
+                );
+                findings.warning(what, message);
+            }
         }
         Err(error) => problem(findings, what, &error),
     }
