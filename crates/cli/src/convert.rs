@@ -11,6 +11,7 @@ use tributary_settings::{Bulk, Credentials, Elasticsearch, Settings};
 
 use crate::error::Result;
 use crate::extraction;
+use crate::secrets;
 
 /// The longest pause between two attempts, and the longest time all attempts of a request may take.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -63,6 +64,7 @@ fn retry(elasticsearch: &Elasticsearch) -> RetryPolicy {
 pub(crate) fn daemon_options(settings: &Settings, client: &ClientOptions) -> Result<DaemonOptions> {
     let (service, own) = (&settings.service, &settings.tributary);
     let mut options = DaemonOptions::default();
+    options.redactor = secrets::redactor();
     options.connectors = selection(settings, client)?;
     options.poll_interval = own.poll_interval;
     options.heartbeat = service.heartbeat;

@@ -15,6 +15,7 @@ use tributary_settings::{Level, Log, LogFormat};
 
 use crate::error::{CliError, Result};
 use crate::progress;
+use crate::secrets;
 use crate::terminal;
 
 /// A part of the log.
@@ -40,7 +41,7 @@ impl ServiceLog {
 /// error of a command that failed.
 pub(crate) fn for_commands(wanted: Option<&str>) -> Result<()> {
     let filter = filter(&directives(wanted, Level::Warn, Level::Error))?;
-    let lines = lines(LogFormat::Human, &Redactor::default()).with_filter(filter);
+    let lines = lines(LogFormat::Human, &secrets::redactor()).with_filter(filter);
     install(vec![lines.boxed()])
 }
 

@@ -22,6 +22,7 @@ mod quickstart;
 mod reload;
 mod run;
 mod search;
+mod secrets;
 mod serve;
 mod service_manager;
 mod signals;
@@ -45,7 +46,9 @@ const BLOCKING_GRACE: Duration = Duration::from_secs(5);
 fn main() -> ExitCode {
     allocator::start();
     std::panic::set_hook(Box::new(|panic| {
-        output::note(format!("error: a defect of tributary: {}", error::one_line(&panic.to_string())));
+        let panic = error::one_line(&panic.to_string());
+        // A source's panic may say what it was configured with.
+        output::note(format!("error: a defect of tributary: {}", secrets::hidden(&panic)));
     }));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -81,7 +81,6 @@ pub(crate) fn prepare(
     }
     let mut options = convert::daemon_options(settings, &reach)?;
     options.metrics = shared.metrics.clone();
-    options.redactor = shared.redactor.clone();
     options.job_logs = shared.job_logs.clone();
     Ok((target::client(reach)?, options))
 }

@@ -16,6 +16,7 @@ use crate::error::{CliError, Result};
 use crate::logging::ServiceLog;
 use crate::monitoring::Told;
 use crate::reload::Reloader;
+use crate::secrets;
 use crate::service_manager::ServiceManager;
 use crate::traces::Traces;
 use crate::{convert, logging, monitoring, output, reload, signals, target};
@@ -33,7 +34,7 @@ pub(crate) struct Shared {
 
 impl Shared {
     fn new() -> Self {
-        let redactor = Redactor::default();
+        let redactor = secrets::redactor();
         Self { metrics: Metrics::default(), job_logs: JobLogs::new(redactor.clone()), redactor }
     }
 

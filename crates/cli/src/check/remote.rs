@@ -7,7 +7,7 @@ use chrono::Utc;
 use tributary_client::{
     Auth, Client, ClientError, ClientOptions, ConnectorSelector, ErrorKind, RetryPolicy, Versioned,
 };
-use tributary_daemon::{Lacking, Redactor};
+use tributary_daemon::Lacking;
 use tributary_node::UserFile;
 use tributary_protocol::{Connector, ConnectorId, JobType};
 use tributary_sdk::{Context, Env, Registry};
@@ -18,6 +18,7 @@ use super::folder::is_writable;
 use crate::connector::never_fires;
 use crate::error::Result;
 use crate::extraction::Service;
+use crate::secrets;
 use crate::{convert, target};
 
 /// Time for the engine of record to answer, and for one source to connect and answer.
@@ -238,7 +239,7 @@ async fn source(
         let source = kind.connect(configuration, &Env::default()).await?;
         source.ping(&context).await
     };
-    let redactor = Redactor::default();
+    let redactor = secrets::redactor();
     redactor.learn_configuration(configuration, Some(&kind.schema()));
     match tokio::time::timeout(PATIENCE, reach).await {
         Ok(Ok(())) => findings.good(&what, format!("its source ({service_type}) answers")),

@@ -13,6 +13,7 @@ use super::fields;
 use crate::args::{RulesCommand, RulesSetArgs, TargetArgs};
 use crate::error::{CliError, Result};
 use crate::output::{self, Format};
+use crate::secrets;
 use crate::source::{known, plain};
 use crate::target;
 
@@ -148,10 +149,9 @@ async fn validate(id: &str, args: &TargetArgs) -> Result<()> {
     let service_type = found.doc.service_type.as_deref().unwrap_or_default();
     let registry = tributary_connectors::registry();
     let kind = known(&registry, service_type)?;
+    secrets::redactor().learn_configuration(&found.doc.configuration, Some(&kind.schema()));
     let source = kind.connect(&found.doc.configuration, &Env::default()).await.map_err(|error| {
-        let redactor = tributary_daemon::Redactor::default();
-        redactor.learn_configuration(&found.doc.configuration, Some(&kind.schema()));
-        CliError::user(format!("the source of '{id}' cannot be asked: {}", redactor.text(&error.report())))
+        CliError::user(format!("the source of '{id}' cannot be asked: {}", secrets::hidden(&error.report())))
     })?;
     let validation = tributary_daemon::validate_rules(&draft, &source).await.map_err(CliError::user)?;
     client.update_filtering_validation(&found.id, &validation).await?;

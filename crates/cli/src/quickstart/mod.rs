@@ -15,6 +15,7 @@ use tributary_tasks::{Shutdown, TaskScope};
 use crate::args::QuickstartArgs;
 use crate::embedded::Embedded;
 use crate::error::{CliError, Result};
+use crate::secrets;
 use crate::{job, output, progress, run, signals, target};
 
 use folder::Folder;
@@ -96,6 +97,7 @@ async fn ended(running: &mut TaskScope<Result<()>>) -> Result<()> {
 /// All connectors of the node are served: more may be added while it runs.
 fn options(settings: &Settings) -> DaemonOptions {
     let mut options = DaemonOptions::default();
+    options.redactor = secrets::redactor();
     options.connectors = Selection::all();
     options.poll_interval = POLL;
     options.state_dir.clone_from(&settings.tributary.state_dir);
