@@ -16,8 +16,10 @@ const JOBS: usize = 3;
 fn daemon(world: &World, url: &str, name: &str) -> Process {
     let config = world.path().join(format!("{name}.yml"));
     let state = world.path().join(format!("state-{name}"));
+    // With one slot neither can take all the work.
     let text = format!(
-        "elasticsearch.host: {url}\nservice: {{worker_mode: true, service_types: [dir]}}\ntributary:\n  \
+        "elasticsearch.host: {url}\n\
+         service: {{worker_mode: true, service_types: [dir], max_concurrent_content_syncs: 1}}\ntributary:\n  \
          worker_name: {name}\n  poll_interval: 300ms\n  state_dir: {}\n",
         state.display()
     );
